@@ -1,0 +1,1 @@
+//! The stage runtime: engines, delivery, retry, dead letters, keyed state, timers, telemetry.

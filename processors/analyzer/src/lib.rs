@@ -1,0 +1,1 @@
+//! classified-logs to analyses.

@@ -1,0 +1,1 @@
+//! proposed-changes and decisions to change-requests.

@@ -1,0 +1,1 @@
+//! raw-logs to classified-logs.

@@ -1,0 +1,1 @@
+//! Model providers, context, budgets and playbooks.

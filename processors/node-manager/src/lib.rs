@@ -1,0 +1,1 @@
+//! Registration and lifecycle of the nodes that are watched.

@@ -1,0 +1,1 @@
+//! analyses to proposed-changes.

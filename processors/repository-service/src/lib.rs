@@ -1,0 +1,1 @@
+//! Repository access, virtual state and hosts.

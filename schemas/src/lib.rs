@@ -1,0 +1,22 @@
+//! The Avro schemas of every topic, their Rust types, and the Confluent wire format.
+//!
+//! A type and its schema (`avro/*.avsc`) say the same thing; tests hold them together.
+
+pub mod analysis;
+pub mod change;
+pub mod log;
+pub mod node;
+pub mod state;
+pub mod topics;
+pub mod value;
+pub mod wire;
+
+pub use analysis::{Analysis, Evidence, EvidenceKind, Recipe};
+pub use change::{
+    ActorKind, ChangeRequest, ChangeRequestEvent, Decision, Edit, GateResult, ProposalStatus,
+    ProposedChange, Verdict,
+};
+pub use log::{ClassifiedLog, Exception, Frame, Pattern, Severity};
+pub use node::{AuditEvent, Mode, Node, NodeStatus, Outcome, Policy};
+pub use state::{StateEntry, TimerEntry};
+pub use value::Value;

@@ -1,0 +1,35 @@
+//! What a type needs to be the value of a topic: a name and an Avro schema.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// A value that travels in Avro. Its serde shape and its schema name the same fields.
+pub trait Value: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+    /// Full name of the Avro record.
+    const NAME: &'static str;
+    /// The schema as JSON, as it is registered.
+    const SCHEMA: &'static str;
+}
+
+macro_rules! values {
+    ($($type:ty => $name:literal, $file:literal;)*) => {
+        $(impl Value for $type {
+            const NAME: &'static str = concat!("hephaestus.v1.", $name);
+            const SCHEMA: &'static str = include_str!(concat!("../avro/", $file, ".avsc"));
+        })*
+
+        /// Name and schema of every value, in the order of the pipeline.
+        pub const ALL: &[(&str, &str)] = &[$((<$type as Value>::NAME, <$type as Value>::SCHEMA)),*];
+    };
+}
+
+values! {
+    crate::ClassifiedLog => "ClassifiedLog", "classified-log";
+    crate::Analysis => "Analysis", "analysis";
+    crate::ProposedChange => "ProposedChange", "proposed-change";
+    crate::ChangeRequest => "ChangeRequest", "change-request";
+    crate::Decision => "Decision", "decision";
+    crate::Node => "Node", "node";
+    crate::Pattern => "Pattern", "pattern";
+    crate::AuditEvent => "AuditEvent", "audit-event";
+    crate::StateEntry => "StateEntry", "state-entry";
+}

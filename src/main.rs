@@ -1,0 +1,5 @@
+//! The `hephaestus` program.
+
+fn main() -> anyhow::Result<()> {
+    Ok(())
+}

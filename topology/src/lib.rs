@@ -1,0 +1,1 @@
+//! Topics, stages and their wiring as code.
