@@ -1,0 +1,3 @@
+"""The bookshop: a catalogue, orders and shipping behind a small HTTP interface."""
+
+__version__ = "1.1.0"
