@@ -4,6 +4,7 @@
 
 pub mod analysis;
 pub mod change;
+pub mod codec;
 pub mod log;
 pub mod node;
 pub mod state;
@@ -16,6 +17,7 @@ pub use change::{
     ActorKind, ChangeRequest, ChangeRequestEvent, Decision, Edit, GateResult, ProposalStatus,
     ProposedChange, Verdict,
 };
+pub use codec::{Codec, CodecLimits, DecodeError, EncodeError, RegistryError, Writer};
 pub use log::{ClassifiedLog, Exception, Frame, Pattern, Severity};
 pub use node::{AuditEvent, Mode, Node, NodeStatus, Outcome, Policy};
 pub use state::{StateEntry, TimerEntry};

@@ -73,6 +73,19 @@ pub struct Exception {
     pub cause: Option<Box<Exception>>,
 }
 
+impl Exception {
+    /// Length of the chain of causes below this one.
+    pub fn causes(&self) -> usize {
+        let mut length = 0;
+        let mut cause = &self.cause;
+        while let Some(exception) = cause {
+            length += 1;
+            cause = &exception.cause;
+        }
+        length
+    }
+}
+
 /// One event read from a log: a line, or several that belong together.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ClassifiedLog {
@@ -112,7 +125,7 @@ pub struct ClassifiedLog {
     #[serde(default)]
     pub attributes: BTreeMap<String, String>,
     /// Raw lines the event was read from.
-    #[serde(default)]
+    #[serde(default = "one")]
     pub lines: i32,
     /// Secrets that were masked in the event.
     #[serde(default)]
@@ -120,6 +133,11 @@ pub struct ClassifiedLog {
     /// Whether the event passed the size bound and was cut.
     #[serde(default)]
     pub truncated: bool,
+}
+
+/// The default of a count that cannot be nought, as the schema gives it.
+fn one() -> i32 {
+    1
 }
 
 /// A log template, and of which pattern it is an alias.

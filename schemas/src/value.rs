@@ -2,19 +2,29 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::Exception;
+
 /// A value that travels in Avro. Its serde shape and its schema name the same fields.
 pub trait Value: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// Full name of the Avro record.
     const NAME: &'static str;
     /// The schema as JSON, as it is registered.
     const SCHEMA: &'static str;
+
+    /// The exception it holds: the only part of a value that may be nested without end.
+    fn exception(&self) -> Option<&Exception> {
+        None
+    }
 }
 
 macro_rules! values {
-    ($($type:ty => $name:literal, $file:literal;)*) => {
+    ($($type:ty => $name:literal, $file:literal $(, $exception:ident)?;)*) => {
         $(impl Value for $type {
             const NAME: &'static str = concat!("hephaestus.v1.", $name);
             const SCHEMA: &'static str = include_str!(concat!("../avro/", $file, ".avsc"));
+            $(fn exception(&self) -> Option<&Exception> {
+                self.$exception.as_ref()
+            })?
         })*
 
         /// Name and schema of every value, in the order of the pipeline.
@@ -23,8 +33,8 @@ macro_rules! values {
 }
 
 values! {
-    crate::ClassifiedLog => "ClassifiedLog", "classified-log";
-    crate::Analysis => "Analysis", "analysis";
+    crate::ClassifiedLog => "ClassifiedLog", "classified-log", exception;
+    crate::Analysis => "Analysis", "analysis", exception;
     crate::ProposedChange => "ProposedChange", "proposed-change";
     crate::ChangeRequest => "ChangeRequest", "change-request";
     crate::Decision => "Decision", "decision";
