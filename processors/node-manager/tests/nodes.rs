@@ -83,7 +83,8 @@ fn a_mistake_names_node_field_value_and_what_would_be_right() {
 
 #[test]
 fn each_kind_of_mistake_is_found_in_its_field() {
-    let breakages: Vec<(&str, fn(&mut NodeConfig))> = vec![
+    type Breakage = fn(&mut NodeConfig);
+    let breakages: Vec<(&str, Breakage)> = vec![
         ("name", |entry| {
             entry.name = "two words".to_owned();
         }),
