@@ -1,1 +1,113 @@
 //! Topics, stages and their wiring as code.
+//!
+//! One value says what exists; validating, describing and planning read that value and nothing else.
+
+mod describe;
+mod pipeline;
+mod plan;
+mod profile;
+mod validate;
+
+pub use describe::{Format, describe};
+pub use pipeline::{SCHEMAS, pipeline};
+pub use plan::{Existing, Step, plan};
+pub use profile::{MAX_PARTITIONS, Profile, ProfileError, nearest};
+pub use validate::{Problem, validate};
+
+use std::time::Duration;
+
+/// What the values of a topic are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueType {
+    /// Whatever came, byte for byte.
+    Bytes,
+    /// JSON text.
+    Json,
+    /// Avro in the Confluent wire format: the record with this full name.
+    Avro(&'static str),
+}
+
+impl ValueType {
+    /// The name for people: the record's without its namespace.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Json => "JSON",
+            Self::Avro(name) => name.rsplit('.').next().unwrap_or(name),
+        }
+    }
+}
+
+/// What happens to old records of a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cleanup {
+    /// They go when they are too old, or their partition too large.
+    Delete {
+        /// How long a record stays.
+        retention: Duration,
+        /// Largest size of a partition in bytes, where it has a bound.
+        retention_bytes: Option<u64>,
+    },
+    /// The latest record of each key stays.
+    Compact,
+}
+
+impl Cleanup {
+    /// Whether the latest record of each key stays.
+    pub fn is_compact(self) -> bool {
+        matches!(self, Self::Compact)
+    }
+}
+
+/// A topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicDef {
+    /// Name.
+    pub name: String,
+    /// Number of partitions, at least 1.
+    pub partitions: u32,
+    /// What its keys are: orders and shards.
+    pub key: &'static str,
+    /// What its values are.
+    pub value: ValueType,
+    /// What happens to old records.
+    pub cleanup: Cleanup,
+}
+
+/// A stage, or one who stands outside the pipeline and reads or writes topics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageDef {
+    /// Name: of its group, and of its state and dead-letter topics.
+    pub name: &'static str,
+    /// Topics it reads record by record; they have the same number of partitions.
+    pub reads: Vec<&'static str>,
+    /// Topics it writes, besides its state and its dead letters.
+    pub writes: Vec<&'static str>,
+    /// Compacted topics it holds whole.
+    pub tables: Vec<&'static str>,
+    /// Whether it keeps state or timers by key.
+    pub stateful: bool,
+}
+
+/// What exists and who reads and writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topology {
+    /// Topics, in the order of the flow.
+    pub topics: Vec<TopicDef>,
+    /// Stages, in the order of the flow.
+    pub stages: Vec<StageDef>,
+    /// Who writes and reads from outside the pipeline.
+    pub outside: Vec<StageDef>,
+}
+
+impl Topology {
+    /// The topic of a name.
+    pub fn topic(&self, name: &str) -> Option<&TopicDef> {
+        self.topics.iter().find(|topic| topic.name == name)
+    }
+
+    /// The stage of a name.
+    pub fn stage(&self, name: &str) -> Option<&StageDef> {
+        self.stages.iter().find(|stage| stage.name == name)
+    }
+}
