@@ -2,8 +2,11 @@
 //!
 //! It knows topics, records and stages, and nothing of what is in them.
 
+pub mod config;
 pub mod engine;
+pub mod health;
 pub mod partitioner;
 pub mod record;
+pub mod retry;
 pub mod stage;
 pub mod table;
