@@ -7,6 +7,8 @@ pub mod change;
 pub mod codec;
 pub mod log;
 pub mod node;
+pub mod registry;
+pub mod registry_http;
 pub mod state;
 pub mod topics;
 pub mod value;
