@@ -5,7 +5,10 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use hephaestus_schemas::codec::{Codec, EncodeError};
+use hephaestus_schemas::{
+    Value,
+    codec::{Codec, EncodeError},
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -90,6 +93,44 @@ pub trait Input: Sized + Send + 'static {
     /// Rejects what is no such value; retries where the schema cannot be looked up.
     fn decode(record: &Record, codec: &Codec)
     -> impl Future<Output = Result<Self, Failure>> + Send;
+}
+
+impl<V: Value> Input for V {
+    async fn decode(record: &Record, codec: &Codec) -> Result<Self, Failure> {
+        let Some(bytes) = &record.value else {
+            return Err(Failure::reject("no-value", "the record has no value"));
+        };
+        decode_value(bytes, codec).await
+    }
+}
+
+/// Decodes a value in the Confluent wire format.
+///
+/// # Errors
+/// Rejects what is no such value; retries where the schema cannot be looked up.
+pub async fn decode_value<V: Value>(bytes: &[u8], codec: &Codec) -> Result<V, Failure> {
+    codec.decode(bytes).await.map_err(|error| {
+        if error.is_retryable() {
+            Failure::retry("schema-registry", error)
+        } else {
+            Failure::reject("decode", error)
+        }
+    })
+}
+
+/// Registers the schema of a topic's values.
+///
+/// # Errors
+/// Fatal where the schema is refused; to be retried where the registry does not answer.
+pub async fn register_value<V: Value>(topic: &str, codec: &Codec) -> Result<(), Failure> {
+    let registered = codec.register::<V>(topic).await;
+    registered.map(|_| ()).map_err(|error| {
+        if error.is_retryable() {
+            Failure::retry("schema-registry", error)
+        } else {
+            Failure::Fatal { message: error.to_string() }
+        }
+    })
 }
 
 /// What a stage writes.

@@ -1,0 +1,415 @@
+//! The loop of one session: polls, starts units, commits prefixes, pauses and resumes.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use hephaestus_schemas::StateEntry;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    StageConfig, StageDeps, StageError,
+    cache::Keyed,
+    output::OutputHeaders,
+    partition::PartitionWork,
+    unit::{Ending, UnitDone, Workbench},
+    window::Prefix,
+};
+use crate::{
+    clock,
+    engine::{Commit, CommitError, EngineError, GroupSpec, Member, Polled, TopicPartition},
+    health::LoopHealth,
+    stage::{Stage, StageSpec},
+    telemetry::{events, metrics::StageMetrics},
+};
+
+/// Longest wait in one turn of the loop: how often it shows that it is alive.
+const BEAT: Duration = Duration::from_millis(500);
+/// Pause before a partition that changed hands fires the timers of its predecessor.
+const TIMER_GRACE_MS: i64 = 1_000;
+/// Entries of the changelog read at once when timers are restored.
+const RESTORE_PAGE: usize = 1_000;
+/// Least bytes of a partition's share of the budget: below, one large record would pause it.
+const LEAST_SHARE: usize = 64 << 10;
+
+/// One session of a stage.
+pub(crate) struct Driver<S: Stage> {
+    spec: StageSpec,
+    config: StageConfig,
+    bench: Arc<Workbench<S>>,
+    member: Box<dyn Member>,
+    partitions: HashMap<u32, PartitionWork<S::State>>,
+    running: JoinSet<UnitDone<S::State>>,
+    metrics: StageMetrics,
+    health: Arc<LoopHealth>,
+    shutdown: CancellationToken,
+    next_epoch: u64,
+    /// When finished work is to be committed at the latest.
+    commit_due: Option<Instant>,
+}
+
+enum Event<St> {
+    Shutdown,
+    Done(UnitDone<St>),
+    Polled(Result<Polled, EngineError>),
+}
+
+impl<S: Stage> Driver<S> {
+    /// Joins the group of the stage.
+    pub(crate) async fn join(
+        stage: Arc<S>,
+        deps: &StageDeps,
+        config: StageConfig,
+        health: Arc<LoopHealth>,
+        shutdown: CancellationToken,
+    ) -> Result<Self, StageError> {
+        let spec = stage.spec();
+        let state_topic = super::unit::state_topic(spec.name);
+        let group = GroupSpec {
+            group: spec.name.into(),
+            topics: spec.reads.iter().map(|topic| Arc::from(*topic)).collect(),
+            state_topic: spec.stateful.then(|| state_topic.clone()),
+        };
+        let member = deps.engine.join(group).await;
+        let member = member.map_err(|error| StageError::Engine { stage: spec.name, error })?;
+        let metrics = deps.metrics.stage(spec.name);
+        let bench = Workbench {
+            stage,
+            name: spec.name,
+            stateful: spec.stateful,
+            headers: OutputHeaders::new(spec.name, spec.version, &spec.writes),
+            codec: deps.codec.clone(),
+            states: member.state(),
+            metrics: metrics.clone(),
+            state_topic,
+            dead_letter_topic: hephaestus_schemas::topics::dead_letter_topic(spec.name).into(),
+        };
+        Ok(Self {
+            spec,
+            config,
+            bench: Arc::new(bench),
+            member,
+            partitions: HashMap::new(),
+            running: JoinSet::new(),
+            metrics,
+            health,
+            shutdown,
+            next_epoch: 0,
+            commit_due: None,
+        })
+    }
+
+    /// Runs until shutdown, then drains.
+    pub(crate) async fn run(mut self) -> Result<(), StageError> {
+        loop {
+            self.health.beat();
+            let now = Instant::now();
+            self.fire_timers();
+            self.start_units(now);
+            if self.commit_is_due(now) {
+                self.commit().await?;
+            }
+            self.balance();
+
+            let wait = self.wait(Instant::now());
+            let budget = self.poll_budget();
+            let event = tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => Event::Shutdown,
+                Some(done) = self.running.join_next(), if !self.running.is_empty() => {
+                    Event::Done(self.joined(done)?)
+                }
+                polled = self.member.poll(wait, budget) => Event::Polled(polled),
+            };
+            match event {
+                Event::Shutdown => return self.drain().await,
+                Event::Done(done) => {
+                    self.finish(done)?;
+                    while let Some(done) = self.running.try_join_next() {
+                        let done = self.joined(done)?;
+                        self.finish(done)?;
+                    }
+                }
+                Event::Polled(Ok(polled)) => {
+                    self.health.ready();
+                    self.take(polled).await?;
+                }
+                Event::Polled(Err(EngineError::Unavailable(message))) => {
+                    tracing::warn!(stage = self.spec.name, message, "engine is unavailable");
+                    tokio::time::sleep(self.config.retry.initial()).await;
+                }
+                Event::Polled(Err(error)) => {
+                    return Err(StageError::Engine { stage: self.spec.name, error });
+                }
+            }
+        }
+    }
+
+    fn fatal(&self, message: impl Into<String>) -> StageError {
+        StageError::Fatal { stage: self.spec.name, message: message.into() }
+    }
+
+    fn joined(
+        &self,
+        done: Result<UnitDone<S::State>, tokio::task::JoinError>,
+    ) -> Result<UnitDone<S::State>, StageError> {
+        done.map_err(|error| self.fatal(format!("a unit of work was lost: {error}")))
+    }
+
+    fn fire_timers(&mut self) {
+        let now_ms = clock::now_ms();
+        for work in self.partitions.values_mut() {
+            work.fire_timers(now_ms);
+        }
+    }
+
+    fn start_units(&mut self, now: Instant) {
+        for work in self.partitions.values_mut() {
+            while self.running.len() < self.spec.concurrency.max(1) {
+                let Some(unit) = work.next_unit(self.spec.max_run, now) else { break };
+                let bench = self.bench.clone();
+                self.running.spawn(async move { bench.run(unit).await });
+            }
+        }
+    }
+
+    fn finish(&mut self, done: UnitDone<S::State>) -> Result<(), StageError> {
+        if let Ending::Fatal { message } = &done.ending {
+            return Err(self.fatal(message.clone()));
+        }
+        let current = self.partitions.get_mut(&done.partition);
+        let Some(work) = current.filter(|work| work.epoch == done.epoch) else { return Ok(()) };
+        let retried = match &done.ending {
+            Ending::Retry { class, message, .. } => Some((*class, message.clone())),
+            Ending::Whole | Ending::Fatal { .. } => None,
+        };
+        let partition = done.partition;
+        let now = Instant::now();
+        let delay = work.finish(done, &self.config.retry, now);
+        if let (Some((class, message)), Some(delay)) = (retried, delay) {
+            events::RecordRetried { partition, class, message: &message, delay }
+                .emit(&self.metrics);
+        }
+        if self.commit_due.is_none() {
+            self.commit_due = Some(now + self.config.commit_interval);
+        }
+        Ok(())
+    }
+
+    fn commit_is_due(&self, now: Instant) -> bool {
+        let Some(due) = self.commit_due else { return false };
+        let idle =
+            self.running.is_empty() && !self.partitions.values().any(PartitionWork::has_ready);
+        idle || now >= due || self.in_flight_bytes() >= self.config.max_in_flight_bytes
+    }
+
+    /// Commits the prefixes that are done.
+    async fn commit(&mut self) -> Result<(), StageError> {
+        self.commit_due = None;
+        let mut prefixes: Vec<(u32, Prefix)> = Vec::new();
+        for (partition, work) in &self.partitions {
+            prefixes.extend(work.window.ready().map(|prefix| (*partition, prefix)));
+        }
+        if prefixes.is_empty() {
+            return Ok(());
+        }
+        let mut delays = self.config.retry.delays();
+        loop {
+            let started = Instant::now();
+            let commit = self.assemble(&prefixes);
+            let inputs: usize = prefixes.iter().map(|(_, prefix)| prefix.length).sum();
+            let outputs = commit.records.len();
+            match self.member.commit(commit).await {
+                Ok(()) => {
+                    events::Committed { inputs, outputs, took: started.elapsed() }
+                        .emit(&self.metrics);
+                    break;
+                }
+                Err(CommitError::Fenced) => {
+                    events::CommitFenced.emit(&self.metrics);
+                    self.partitions.clear();
+                    return Ok(());
+                }
+                Err(CommitError::Engine(EngineError::Unavailable(message))) => {
+                    self.health.beat();
+                    let delay = delays.next(None).unwrap_or(self.config.retry.max());
+                    events::CommitFailed { message: &message, delay }.emit(&self.metrics);
+                    tokio::time::sleep(delay).await;
+                }
+                Err(CommitError::Engine(error)) => {
+                    return Err(StageError::Engine { stage: self.spec.name, error });
+                }
+            }
+        }
+        let cache_share = self.config.state_cache_bytes / self.partitions.len().max(1);
+        for (partition, prefix) in &prefixes {
+            if let Some(work) = self.partitions.get_mut(partition) {
+                work.release(prefix);
+                work.cache.evict(cache_share);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the prefixes lead to. Of the entries of one state, the last alone is written.
+    fn assemble(&self, prefixes: &[(u32, Prefix)]) -> Commit {
+        let mut commit = Commit::default();
+        let mut states: HashMap<(u32, Bytes), usize> = HashMap::new();
+        for (partition, prefix) in prefixes {
+            let Some(work) = self.partitions.get(partition) else { continue };
+            let finished = prefix.units.iter().filter_map(|unit| work.window.result(*unit));
+            for record in finished.flat_map(|finished| &finished.records) {
+                if record.topic == self.bench.state_topic
+                    && let Some(key) = &record.key
+                {
+                    let index = states.entry((*partition, key.clone()));
+                    let index = *index.or_insert(commit.records.len());
+                    if let Some(earlier) = commit.records.get_mut(index) {
+                        *earlier = record.clone();
+                        continue;
+                    }
+                }
+                commit.records.push(record.clone());
+            }
+            for (topic, next) in &prefix.offsets {
+                let input = TopicPartition { topic: topic.clone(), partition: *partition };
+                commit.offsets.push((input, *next));
+            }
+        }
+        commit
+    }
+
+    async fn take(&mut self, polled: Polled) -> Result<(), StageError> {
+        match polled {
+            Polled::Nothing => {}
+            Polled::Records(records) => {
+                self.metrics.polled(records.len());
+                for record in records {
+                    if let Some(work) = self.partitions.get_mut(&record.partition) {
+                        work.push_record(record);
+                    }
+                }
+            }
+            Polled::Assigned(partitions) => {
+                events::PartitionsAssigned { partitions: &partitions }.emit(&self.metrics);
+                for partition in partitions {
+                    let work = self.restore(partition).await?;
+                    self.partitions.insert(partition, work);
+                }
+            }
+            Polled::Revoked(partitions) => {
+                // What is done is given to the successor, what runs is dropped: it will be read again.
+                if self.commit_due.is_some() {
+                    self.commit().await?;
+                }
+                events::PartitionsRevoked { partitions: &partitions }.emit(&self.metrics);
+                for partition in partitions {
+                    self.partitions.remove(&partition);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The work of a partition that was assigned, with the timers that are set in it.
+    async fn restore(&mut self, partition: u32) -> Result<PartitionWork<S::State>, StageError> {
+        self.next_epoch += 1;
+        let not_before = clock::now_ms() + TIMER_GRACE_MS;
+        let mut work = PartitionWork::new(partition, self.next_epoch, not_before);
+        if !self.spec.stateful {
+            return Ok(work);
+        }
+        let mut after: Option<Bytes> = None;
+        loop {
+            let page =
+                self.bench.states.scan(partition, after.as_deref(), RESTORE_PAGE).await.map_err(
+                    |error| StageError::Engine { stage: self.spec.name, error },
+                )?;
+            self.health.beat();
+            let Some((last, _)) = page.last() else { return Ok(work) };
+            after = Some(last.clone());
+            for (key, value) in &page {
+                let entry = crate::stage::decode_value::<StateEntry>(value, &self.bench.codec);
+                let entry = entry.await.map_err(|failure| self.fatal(failure.to_string()))?;
+                if !entry.timers.is_empty() {
+                    let keyed = Keyed::<S::State>::restore(entry);
+                    let keyed = keyed.map_err(|error| {
+                        self.fatal(format!("state in partition {partition} cannot be read: {error}"))
+                    })?;
+                    work.timers.replace(key, &keyed.timers);
+                }
+            }
+        }
+    }
+
+    fn in_flight_bytes(&self) -> usize {
+        self.partitions.values().map(PartitionWork::bytes).sum()
+    }
+
+    fn poll_budget(&self) -> usize {
+        let free = self.config.max_in_flight_bytes.saturating_sub(self.in_flight_bytes());
+        free.min(self.config.poll_bytes)
+    }
+
+    /// Pauses partitions that hold more than their share, such as those whose work is being retried.
+    fn balance(&mut self) {
+        let share = self.config.max_in_flight_bytes / self.partitions.len().max(1);
+        let share = share.max(LEAST_SHARE);
+        let (mut bytes, mut records, mut cached) = (0, 0, 0);
+        for (partition, work) in &mut self.partitions {
+            bytes += work.bytes();
+            records += work.window.len();
+            cached += work.cache.weight();
+            if !work.paused && work.bytes() >= share {
+                work.paused = true;
+                self.member.pause(*partition);
+            } else if work.paused && work.bytes() <= share / 2 {
+                work.paused = false;
+                self.member.resume(*partition);
+            }
+        }
+        self.metrics.in_flight(bytes, records, cached);
+    }
+
+    /// How long the next poll may wait.
+    fn wait(&self, now: Instant) -> Duration {
+        let mut wait = BEAT;
+        if let Some(due) = self.commit_due {
+            wait = wait.min(due.saturating_duration_since(now));
+        }
+        let now_ms = clock::now_ms();
+        for work in self.partitions.values() {
+            if let Some(at) = work.next_retry() {
+                wait = wait.min(at.saturating_duration_since(now));
+            }
+            if let Some(at_ms) = work.next_timer_ms() {
+                let in_ms = u64::try_from(at_ms.saturating_sub(now_ms)).unwrap_or(0);
+                wait = wait.min(Duration::from_millis(in_ms));
+            }
+        }
+        wait
+    }
+
+    /// Lets what runs come to its end, commits it, and leaves the group.
+    async fn drain(mut self) -> Result<(), StageError> {
+        let started = Instant::now();
+        let deadline = tokio::time::Instant::from_std(started + self.config.drain_deadline);
+        loop {
+            self.health.beat();
+            let joined = tokio::time::timeout_at(deadline, self.running.join_next()).await;
+            let Ok(Some(done)) = joined else { break };
+            let done = self.joined(done)?;
+            self.finish(done)?;
+        }
+        let abandoned = self.running.len();
+        self.running.abort_all();
+        self.commit().await?;
+        events::Drained { took: started.elapsed(), abandoned }.emit(&self.metrics);
+        let left = self.member.leave().await;
+        left.map_err(|error| StageError::Engine { stage: self.spec.name, error })
+    }
+}

@@ -1,0 +1,72 @@
+//! The headers of what a stage writes.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+
+use crate::{
+    record::{Headers, ORIGIN, Origins, Record, STAGE, TRACEPARENT},
+    telemetry::traceparent::TraceContext,
+};
+
+/// Names and values that every output of a stage shares, made once.
+pub(crate) struct OutputHeaders {
+    stage: Bytes,
+    traceparent_name: Arc<str>,
+    origin_name: Arc<str>,
+    stage_name: Arc<str>,
+    topics: HashMap<&'static str, Arc<str>>,
+}
+
+impl OutputHeaders {
+    pub(crate) fn new(stage: &str, version: &str, writes: &[&'static str]) -> Self {
+        Self {
+            stage: format!("{stage}/{version}").into(),
+            traceparent_name: TRACEPARENT.into(),
+            origin_name: ORIGIN.into(),
+            stage_name: STAGE.into(),
+            topics: writes.iter().map(|topic| (*topic, Arc::from(*topic))).collect(),
+        }
+    }
+
+    /// Name and version of the stage.
+    pub(crate) fn stage(&self) -> Bytes {
+        self.stage.clone()
+    }
+
+    /// A topic's name, shared.
+    pub(crate) fn topic(&self, name: &'static str) -> Arc<str> {
+        self.topics.get(name).cloned().unwrap_or_else(|| name.into())
+    }
+
+    /// Headers of a record that was made from `record`, or from `origins`.
+    pub(crate) fn output(
+        &self,
+        record: Option<&Record>,
+        origins: Option<&Origins>,
+        traceparent: Option<Bytes>,
+        context: &TraceContext,
+    ) -> Headers {
+        let traceparent = traceparent
+            .as_deref()
+            .and_then(|text| TraceContext::parse(text))
+            .map_or_else(|| context.child(), |context| context.child());
+        let mut headers = Headers(Vec::with_capacity(3));
+        headers.push(self.traceparent_name.clone(), traceparent.format());
+        let origin = match (origins, record) {
+            (Some(origins), _) => Some(origins.to_string()),
+            (None, Some(record)) => Some(record.origin().to_string()),
+            (None, None) => None,
+        };
+        if let Some(origin) = origin {
+            headers.push(self.origin_name.clone(), origin);
+        }
+        headers.push(self.stage_name.clone(), self.stage.clone());
+        headers
+    }
+
+    /// Headers of an entry of the changelog.
+    pub(crate) fn changelog(&self) -> Headers {
+        Headers(vec![(self.stage_name.clone(), self.stage.clone())])
+    }
+}

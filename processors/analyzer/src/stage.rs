@@ -1,0 +1,283 @@
+//! The stage: counts each event, and where an incident opens, asks the model engine and writes an analysis.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use hephaestus_model_engine::{AnalysisRequest, Finding, ModelError, ModelProvider, SourceFile, context};
+use hephaestus_node_manager::NodeTable;
+use hephaestus_pipeline::{
+    record::{ORIGIN, Record},
+    stage::{Effects, Failure, Output, Stage, StageSpec, State, register_value},
+    table::Table,
+};
+use hephaestus_repository_service::{
+    CommitId, Excerpt, FileLists, LocalRepository, Repository, RepositoryError, blocking, excerpt,
+};
+use hephaestus_schemas::{
+    Analysis, ClassifiedLog, Node,
+    codec::{Codec, EncodeError},
+    topics,
+};
+
+use crate::{
+    evidence,
+    window::{Crossing, FingerprintState, Incident, Sample, Seen, incident_id, origins},
+};
+
+/// Lines shown before and after a culprit line.
+const EXCERPT_RADIUS: usize = 6;
+/// Most excerpts shown.
+const MAX_EXCERPTS: usize = 3;
+/// Incidents explained at once.
+const CONCURRENCY: usize = 8;
+/// Category of events that never open an incident.
+const NOISE: &str = "noise";
+
+/// classified-logs to analyses.
+pub struct Analyzer {
+    nodes: Table<Node>,
+    /// Globs of the nodes, compiled, and the version of the table they were compiled from.
+    owners: Mutex<(u64, Arc<NodeTable>)>,
+    provider: Arc<dyn ModelProvider>,
+    files: Arc<FileLists>,
+}
+
+impl Analyzer {
+    /// An analyzer that asks `provider`.
+    pub fn new(provider: Arc<dyn ModelProvider>) -> Self {
+        Self {
+            nodes: Table::new(topics::NODES),
+            owners: Mutex::new((0, Arc::new(NodeTable::new()))),
+            provider,
+            files: Arc::new(FileLists::new()),
+        }
+    }
+
+    /// The table of nodes, to be filled by the runtime or a test.
+    pub fn nodes(&self) -> &Table<Node> {
+        &self.nodes
+    }
+
+    fn owner_of(&self, source: &str) -> Option<Node> {
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = self.nodes.version();
+        if owners.0 != version {
+            let mut table = NodeTable::new();
+            for node in self.nodes.values() {
+                for problem in table.apply(node.as_ref().clone()) {
+                    tracing::warn!(node = node.id, problem, "glob of a node is passed over");
+                }
+            }
+            *owners = (version, Arc::new(table));
+        }
+        owners.1.owner_of(source).cloned()
+    }
+
+    async fn analyze(
+        &self,
+        node: &Node,
+        event: &ClassifiedLog,
+        crossing: &Crossing,
+        samples: &[Sample],
+    ) -> Result<Analysis, Failure> {
+        let source = self.read_source(node, event).await?;
+        let request = AnalysisRequest {
+            event: event.clone(),
+            samples: samples.iter().map(|sample| sample.text.clone()).collect(),
+            count: i64::try_from(crossing.count).unwrap_or(i64::MAX),
+            sources: source.files,
+        };
+        let mut finding = match self.provider.analyze(&request).await {
+            Ok(finding) => finding,
+            Err(ModelError::Retry { after, reason }) => {
+                return Err(Failure::Retry { class: "model", message: reason, after });
+            }
+            Err(ModelError::Permanent(reason)) => no_finding(event, &reason),
+        };
+        if let Some(problem) = source.problem {
+            finding.cause = format!("{}\n\nThe source could not be looked at: {problem}.", finding.cause);
+        }
+        Ok(Analysis {
+            incident_id: incident_id(&node.id, &event.fingerprint, crossing),
+            fingerprint: event.fingerprint.clone(),
+            node: node.id.clone(),
+            repository: node.repository.clone(),
+            base_branch: node.base_branch.clone(),
+            base_commit: source.commit.map(|commit| commit.to_string()),
+            mode: node.mode,
+            policy: node.policy.clone(),
+            title: finding.title,
+            severity: crossing.severity,
+            category: finding.category.unwrap_or_else(|| event.category.clone()),
+            opened_at: crossing.opened_at,
+            first_seen: crossing.first_seen,
+            count: request.count,
+            cause: finding.cause,
+            cause_known: finding.cause_known,
+            confidence: finding.confidence,
+            provider: self.provider.name().to_owned(),
+            recipe: finding.recipe,
+            exception: event.exception.clone(),
+            culprits: event.culprits.clone(),
+            evidence: evidence::collect(event, samples, &source.excerpts),
+        })
+    }
+
+    async fn read_source(&self, node: &Node, event: &ClassifiedLog) -> Result<Source, Failure> {
+        let repository = match LocalRepository::new(&node.repository) {
+            Ok(repository) => Arc::new(repository),
+            Err(error) => return Ok(Source::unreadable(&error)),
+        };
+        let files = self.files.clone();
+        let (branch, root) = (node.base_branch.clone(), node.source_root.clone());
+        let frames = context::frames(&event.culprits, event.exception.as_ref());
+        let read = blocking(repository, move |repository| {
+            let repository: &dyn Repository = repository.as_ref();
+            let commit = repository.head(&branch)?;
+            let sources = context::gather(repository, &commit, &files, &root, &frames)?;
+            let excerpts = excerpts(repository, &commit, &sources)?;
+            Ok(Source { commit: Some(commit), files: sources, excerpts, problem: None })
+        });
+        match read.await {
+            Ok(source) => Ok(source),
+            Err(error) if error.is_retryable() => Err(Failure::retry("repository", error)),
+            Err(error) => Ok(Source::unreadable(&error)),
+        }
+    }
+}
+
+/// What was read of the repository.
+struct Source {
+    commit: Option<CommitId>,
+    files: Vec<SourceFile>,
+    excerpts: Vec<Excerpt>,
+    problem: Option<String>,
+}
+
+impl Source {
+    fn unreadable(error: &RepositoryError) -> Self {
+        let problem = Some(error.to_string());
+        Self { commit: None, files: Vec::new(), excerpts: Vec::new(), problem }
+    }
+}
+
+fn excerpts(
+    repository: &dyn Repository,
+    commit: &CommitId,
+    sources: &[SourceFile],
+) -> Result<Vec<Excerpt>, RepositoryError> {
+    let mut excerpts = Vec::new();
+    for source in sources.iter().take(MAX_EXCERPTS) {
+        let Some(line) = source.culprit_line else { continue };
+        let line = usize::try_from(line).unwrap_or(usize::MAX);
+        excerpts.extend(excerpt(repository, commit, &source.path, line, EXCERPT_RADIUS)?);
+    }
+    Ok(excerpts)
+}
+
+fn no_finding(event: &ClassifiedLog, reason: &str) -> Finding {
+    Finding {
+        cause: format!("The cause is unknown: the model refused to look at it ({reason})."),
+        cause_known: false,
+        confidence: 0.0,
+        category: None,
+        recipe: None,
+        title: event.template.clone(),
+    }
+}
+
+impl State for FingerprintState {
+    fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    fn weight(&self) -> usize {
+        let samples = self.nodes.values().flat_map(|window| &window.samples);
+        let texts: usize = samples.map(|sample| sample.text.len() + sample.origin.len()).sum();
+        let seen: usize = self.nodes.values().map(|window| window.seen.len()).sum();
+        texts + seen * size_of::<Seen>() + self.nodes.len() * 128
+    }
+}
+
+/// What the analyzer writes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Written(pub Analysis);
+
+impl Output for Written {
+    fn topic(&self) -> &'static str {
+        topics::ANALYSES
+    }
+
+    fn key(&self) -> Bytes {
+        Bytes::from(self.0.fingerprint.clone())
+    }
+
+    fn encode(&self, codec: &Codec) -> Result<Option<Bytes>, EncodeError> {
+        codec.encode(self.topic(), &self.0).map(Some)
+    }
+}
+
+impl Stage for Analyzer {
+    type Input = ClassifiedLog;
+    type Output = Written;
+    type State = FingerprintState;
+
+    fn spec(&self) -> StageSpec {
+        StageSpec {
+            name: "analyzer",
+            version: env!("CARGO_PKG_VERSION"),
+            reads: vec![topics::CLASSIFIED_LOGS],
+            writes: vec![topics::ANALYSES],
+            tables: vec![Arc::new(self.nodes.clone())],
+            stateful: true,
+            max_run: 1_024,
+            concurrency: CONCURRENCY,
+        }
+    }
+
+    async fn register(&self, codec: &Codec) -> Result<(), Failure> {
+        register_value::<Analysis>(topics::ANALYSES, codec).await
+    }
+
+    async fn process(
+        &self,
+        record: &Record,
+        event: ClassifiedLog,
+        state: &mut FingerprintState,
+        effects: &mut Effects<Written>,
+    ) -> Result<(), Failure> {
+        if event.category == NOISE {
+            return Ok(());
+        }
+        let Some(node) = self.owner_of(&event.source) else { return Ok(()) };
+        if event.severity < node.policy.threshold_level {
+            return Ok(());
+        }
+        let raw_origin = record.headers.text(ORIGIN).map(str::to_owned);
+        let sample = Sample {
+            origin: raw_origin.unwrap_or_else(|| record.origin().to_string()),
+            text: evidence::event_text(&event),
+        };
+        let seen = Seen { at: event.timestamp, offset: record.offset, severity: event.severity };
+        let window = state.nodes.entry(node.id.clone()).or_default();
+        let Some(crossing) = window.observe(seen, sample, &node.policy) else { return Ok(()) };
+
+        let analysis = self.analyze(&node, &event, &crossing, &window.samples).await?;
+        tracing::info!(
+            incident = analysis.incident_id,
+            node = node.id,
+            fingerprint = event.fingerprint,
+            count = analysis.count,
+            cause_known = analysis.cause_known,
+            "incident opened"
+        );
+        window.open(Incident {
+            id: analysis.incident_id.clone(),
+            opened_at: crossing.opened_at,
+        });
+        let made_from = origins(&record.topic, record.partition, &crossing.offsets);
+        effects.emit_from(Written(analysis), made_from);
+        Ok(())
+    }
+}
+
