@@ -97,11 +97,7 @@ impl Health {
         let mut loops = lock(&self.loops);
         loops.registered_any = true;
         loops.running.push(state.clone());
-        LoopHealth {
-            state,
-            loops: self.loops.clone(),
-            finished: false,
-        }
+        LoopHealth { state, loops: self.loops.clone() }
     }
 
     /// Whether every loop has come round within its bound.
@@ -129,10 +125,7 @@ impl Health {
         let loops = lock(&self.loops);
         let mut not_ready = Vec::new();
         if !loops.registered_any {
-            not_ready.push(NotReady {
-                name: "process".into(),
-                reason: "starting".into(),
-            });
+            not_ready.push(NotReady { name: "process".into(), reason: "starting".into() });
         }
         for state in &loops.running {
             let reason = lock(&state.not_ready).clone();
@@ -141,19 +134,14 @@ impl Health {
                 not_ready.push(NotReady { name, reason });
             }
         }
-        if not_ready.is_empty() {
-            Ok(())
-        } else {
-            Err(not_ready)
-        }
+        if not_ready.is_empty() { Ok(()) } else { Err(not_ready) }
     }
 }
 
 impl LoopState {
     fn since_beat(&self, now: Instant) -> Duration {
         let last_beat = Duration::from_millis(self.last_beat_ms.load(Ordering::Relaxed));
-        now.saturating_duration_since(self.started)
-            .saturating_sub(last_beat)
+        now.saturating_duration_since(self.started).saturating_sub(last_beat)
     }
 }
 
@@ -165,7 +153,6 @@ impl LoopState {
 pub struct LoopHealth {
     state: Arc<LoopState>,
     loops: Arc<Mutex<Loops>>,
-    finished: bool,
 }
 
 impl LoopHealth {
@@ -187,22 +174,16 @@ impl LoopHealth {
     }
 
     /// Says that the loop ends as it should; nothing is expected of it any more.
-    pub fn finish(mut self) {
-        self.finished = true;
+    pub fn finish(&self) {
+        lock(&self.loops).running.retain(|state| !Arc::ptr_eq(state, &self.state));
     }
 }
 
 impl Drop for LoopHealth {
     fn drop(&mut self) {
-        if !self.finished {
-            *lock(&self.state.not_ready) = Some("ended unexpectedly".into());
-            self.state.lost.store(true, Ordering::Release);
-            return;
-        }
-        let mut loops = lock(&self.loops);
-        loops
-            .running
-            .retain(|state| !Arc::ptr_eq(state, &self.state));
+        // After `finish` nobody looks at these any more.
+        *lock(&self.state.not_ready) = Some("ended unexpectedly".into());
+        self.state.lost.store(true, Ordering::Release);
     }
 }
 

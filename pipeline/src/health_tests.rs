@@ -19,10 +19,7 @@ async fn is_ready_when_every_loop_is() {
     let health = Health::new();
     let reader = health.register("reader");
     let tables = health.register("tables");
-    assert_eq!(
-        names_and_reasons(&health),
-        ["reader: starting", "tables: starting"]
-    );
+    assert_eq!(names_and_reasons(&health), ["reader: starting", "tables: starting"]);
     reader.ready();
     tables.not_ready("nodes is being read");
     assert_eq!(names_and_reasons(&health), ["tables: nodes is being read"]);
@@ -38,18 +35,11 @@ async fn a_loop_that_does_not_come_round_is_stuck() {
     let quick = health.register_within("quick", Duration::from_secs(5));
     let slow = health.register("slow");
     tokio::time::advance(Duration::from_secs(5)).await;
-    assert_eq!(
-        health.liveness(),
-        Ok(()),
-        "the bound itself is within the bound"
-    );
+    assert_eq!(health.liveness(), Ok(()), "the bound itself is within the bound");
 
     tokio::time::advance(Duration::from_secs(2)).await;
     let stuck = health.liveness().unwrap_err();
-    let expected = Stuck {
-        name: "quick".into(),
-        since: Duration::from_secs(7),
-    };
+    let expected = Stuck { name: "quick".into(), since: Duration::from_secs(7) };
     assert_eq!(stuck, [expected]);
     assert_eq!(stuck[0].to_string(), "quick has not come round for 7 s");
 

@@ -61,10 +61,7 @@ pub enum RetryPolicyError {
     #[error("initial is {0}, wanted more than 0s")]
     Initial(HumanDuration),
     /// The longest wait.
-    #[error(
-        "max is {max}, wanted from initial ({initial}) to {}",
-        HumanDuration(LONGEST_DELAY)
-    )]
+    #[error("max is {max}, wanted from initial ({initial}) to {}", HumanDuration(LONGEST_DELAY))]
     Max {
         /// What it is.
         max: HumanDuration,
@@ -114,13 +111,7 @@ impl RetryPolicy {
     /// # Errors
     /// Names the first field that is out of its range.
     pub fn new(settings: RetrySettings) -> Result<Self, RetryPolicyError> {
-        let RetrySettings {
-            initial,
-            max,
-            multiplier,
-            jitter,
-            max_elapsed,
-        } = settings;
+        let RetrySettings { initial, max, multiplier, jitter, max_elapsed } = settings;
         if initial.is_zero() {
             return Err(RetryPolicyError::Initial(initial));
         }
@@ -141,6 +132,16 @@ impl RetryPolicy {
         Ok(Self(settings))
     }
 
+    /// First wait, before jitter.
+    pub fn initial(&self) -> Duration {
+        *self.0.initial
+    }
+
+    /// Longest wait, jitter included.
+    pub fn max(&self) -> Duration {
+        *self.0.max
+    }
+
     /// What it was built from.
     pub fn settings(&self) -> &RetrySettings {
         &self.0
@@ -159,11 +160,7 @@ impl RetryPolicy {
             .with_max_elapsed_time(None)
             .build();
         backoff.reset();
-        Delays {
-            settings: settings.clone(),
-            backoff,
-            tries: 0,
-        }
+        Delays { settings: settings.clone(), backoff, tries: 0 }
     }
 }
 

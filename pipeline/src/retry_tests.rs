@@ -22,55 +22,19 @@ fn names_the_field_that_is_wrong() {
     let good = RetrySettings::default();
     let zero = HumanDuration::default();
     let cases = [
+        (RetrySettings { initial: zero, ..good.clone() }, "initial is 0s"),
         (
-            RetrySettings {
-                initial: zero,
-                ..good.clone()
-            },
-            "initial is 0s",
-        ),
-        (
-            RetrySettings {
-                max: HumanDuration::from_millis(1),
-                ..good.clone()
-            },
+            RetrySettings { max: HumanDuration::from_millis(1), ..good.clone() },
             "max is 1ms, wanted from initial (200ms) to 1d",
         ),
+        (RetrySettings { max: HumanDuration::from_secs(1 << 40), ..good.clone() }, "max is "),
         (
-            RetrySettings {
-                max: HumanDuration::from_secs(1 << 40),
-                ..good.clone()
-            },
-            "max is ",
-        ),
-        (
-            RetrySettings {
-                multiplier: 0.5,
-                ..good.clone()
-            },
+            RetrySettings { multiplier: 0.5, ..good.clone() },
             "multiplier is 0.5, wanted from 1 to 100",
         ),
-        (
-            RetrySettings {
-                multiplier: f64::NAN,
-                ..good.clone()
-            },
-            "multiplier is NaN",
-        ),
-        (
-            RetrySettings {
-                jitter: 1.5,
-                ..good.clone()
-            },
-            "jitter is 1.5, wanted from 0 to 1",
-        ),
-        (
-            RetrySettings {
-                max_elapsed: Some(zero),
-                ..good
-            },
-            "max_elapsed is 0s",
-        ),
+        (RetrySettings { multiplier: f64::NAN, ..good.clone() }, "multiplier is NaN"),
+        (RetrySettings { jitter: 1.5, ..good.clone() }, "jitter is 1.5, wanted from 0 to 1"),
+        (RetrySettings { max_elapsed: Some(zero), ..good }, "max_elapsed is 0s"),
     ];
     for (settings, expected) in cases {
         let error = RetryPolicy::new(settings).unwrap_err().to_string();
@@ -86,18 +50,13 @@ fn is_checked_when_it_is_read() {
     let error = toml::from_str::<RetryPolicy>("jitter = 2.0").unwrap_err();
     assert_eq!(error.message(), "jitter is 2, wanted from 0 to 1");
     let error = toml::from_str::<RetryPolicy>("inital = \"1s\"").unwrap_err();
-    assert!(
-        error.message().starts_with("unknown field `inital`"),
-        "{error}"
-    );
+    assert!(error.message().starts_with("unknown field `inital`"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn doubles_up_to_the_bound_without_jitter() {
     let mut delays = policy(100, 1000, 0.0, None).delays();
-    let waits: Vec<u128> = (0..6)
-        .map(|_| delays.next(None).unwrap().as_millis())
-        .collect();
+    let waits: Vec<u128> = (0..6).map(|_| delays.next(None).unwrap().as_millis()).collect();
     assert_eq!(waits, [100, 200, 400, 800, 1000, 1000]);
     assert_eq!(delays.tries(), 6);
     delays.reset();
@@ -120,15 +79,9 @@ async fn waits_at_least_as_long_as_it_was_asked_to() {
     let mut delays = policy(100, 1000, 0.5, None).delays();
     let wish = Duration::from_secs(60);
     let wait = delays.next(Some(wish)).unwrap();
-    assert!(
-        wait >= wish && wait <= wish + Duration::from_millis(50),
-        "{wait:?}"
-    );
+    assert!(wait >= wish && wait <= wish + Duration::from_millis(50), "{wait:?}");
     let wait = delays.next(Some(Duration::MAX)).unwrap();
-    assert!(
-        wait >= LONGEST_WISH && wait <= LONGEST_WISH + Duration::from_millis(50),
-        "{wait:?}"
-    );
+    assert!(wait >= LONGEST_WISH && wait <= LONGEST_WISH + Duration::from_millis(50), "{wait:?}");
     let mut ended = policy(100, 1000, 0.5, Some(5000)).delays();
     assert_eq!(ended.next(Some(wish)), None);
 }
@@ -159,15 +112,12 @@ async fn tries_until_it_works() {
     let tries = AtomicU32::new(0);
     let started = tokio::time::Instant::now();
     let cancel = CancellationToken::new();
-    let value = retry(
-        &policy(100, 1000, 0.0, None),
-        &cancel,
-        "registry",
-        async || match tries.fetch_add(1, Ordering::Relaxed) {
+    let value = retry(&policy(100, 1000, 0.0, None), &cancel, "registry", async || {
+        match tries.fetch_add(1, Ordering::Relaxed) {
             0 | 1 => Err(Failure::retry("unavailable", "not yet")),
             _ => Ok(7),
-        },
-    )
+        }
+    })
     .await;
     assert_eq!(value.unwrap(), 7);
     assert_eq!(started.elapsed(), Duration::from_millis(300));
@@ -177,35 +127,24 @@ async fn tries_until_it_works() {
 async fn does_not_try_again_what_cannot_work() {
     let tries = AtomicU32::new(0);
     let cancel = CancellationToken::new();
-    let outcome: Result<(), _> = retry(
-        &policy(100, 1000, 0.0, None),
-        &cancel,
-        "registry",
-        async || {
+    let outcome: Result<(), _> =
+        retry(&policy(100, 1000, 0.0, None), &cancel, "registry", async || {
             tries.fetch_add(1, Ordering::Relaxed);
-            Err(Failure::Fatal {
-                message: "no such host".into(),
-            })
-        },
-    )
-    .await;
-    assert_eq!(
-        outcome.unwrap_err().to_string(),
-        "registry: fatal: no such host"
-    );
+            Err(Failure::Fatal { message: "no such host".into() })
+        })
+        .await;
+    assert_eq!(outcome.unwrap_err().to_string(), "registry: fatal: no such host");
     assert_eq!(tries.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn says_why_it_gave_up() {
     let cancel = CancellationToken::new();
-    let outcome: Result<(), _> = retry(
-        &policy(100, 1000, 0.0, Some(250)),
-        &cancel,
-        "registry",
-        async || Err(Failure::retry("unavailable", "connection refused")),
-    )
-    .await;
+    let outcome: Result<(), _> =
+        retry(&policy(100, 1000, 0.0, Some(250)), &cancel, "registry", async || {
+            Err(Failure::retry("unavailable", "connection refused"))
+        })
+        .await;
     let error = outcome.unwrap_err().to_string();
     assert_eq!(
         error,
@@ -227,10 +166,7 @@ async fn stops_waiting_when_cancelled() {
         stop.cancel();
     };
     let (outcome, ()) = tokio::join!(trying, stopping);
-    assert!(matches!(
-        outcome,
-        Err(RetryError::Cancelled { what: "registry" })
-    ));
+    assert!(matches!(outcome, Err(RetryError::Cancelled { what: "registry" })));
     assert_eq!(started.elapsed(), Duration::from_secs(1));
 }
 
@@ -250,10 +186,6 @@ fn reads_retry_after() {
         ("soon", None),
     ];
     for (value, seconds) in cases {
-        assert_eq!(
-            parse_retry_after(value, now),
-            seconds.map(Duration::from_secs),
-            "{value:?}"
-        );
+        assert_eq!(parse_retry_after(value, now), seconds.map(Duration::from_secs), "{value:?}");
     }
 }

@@ -311,13 +311,8 @@ mod tests {
 
     #[test]
     fn reads_sizes_as_people_write_them() {
-        let cases = [
-            ("64MiB", 64 << 20),
-            ("1 GB", 1_000_000_000),
-            ("17", 17),
-            ("0B", 0),
-            ("3KiB", 3072),
-        ];
+        let cases =
+            [("64MiB", 64 << 20), ("1 GB", 1_000_000_000), ("17", 17), ("0B", 0), ("3KiB", 3072)];
         for (text, bytes) in cases {
             assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
         }

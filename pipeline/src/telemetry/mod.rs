@@ -1,0 +1,11 @@
+//! Telemetry: log lines, traces and metrics of a process.
+//!
+//! Log lines go to standard error; standard output is never touched.
+
+pub mod catalogue;
+pub mod events;
+pub mod metrics;
+mod span;
+pub mod traceparent;
+
+pub use span::{carried, span_for_record};
