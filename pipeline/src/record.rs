@@ -24,8 +24,7 @@ impl Headers {
 
     /// The last value of a header, where it is UTF-8.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.get(name)
-            .and_then(|value| std::str::from_utf8(value).ok())
+        self.get(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
     /// Adds a header.
@@ -35,10 +34,7 @@ impl Headers {
 
     /// Bytes that names and values take.
     pub fn size(&self) -> usize {
-        self.0
-            .iter()
-            .map(|(name, value)| name.len() + value.len())
-            .sum()
+        self.0.iter().map(|(name, value)| name.len() + value.len()).sum()
     }
 }
 
@@ -121,12 +117,7 @@ pub struct Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            topic,
-            partition,
-            first,
-            last,
-        } = self;
+        let Self { topic, partition, first, last } = self;
         write!(f, "{topic}/{partition}/{first}")?;
         if last > first {
             write!(f, "-{last}")?;
@@ -169,7 +160,18 @@ impl FromStr for Origin {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origins(pub Vec<Origin>);
 
+/// Most origins of an entry of a changelog; of more, the latest are named.
+const MAX_LAST: usize = 16;
+
 impl Origins {
+    /// Adds an origin as [`Origins::push`] does, and lets go of the oldest where there are many.
+    pub fn push_last(&mut self, origin: Origin) {
+        self.push(origin);
+        if self.0.len() > MAX_LAST {
+            self.0.remove(0);
+        }
+    }
+
     /// Adds an origin; a run that goes on where the last one ends is joined to it.
     pub fn push(&mut self, origin: Origin) {
         if let Some(last) = self.0.last_mut()

@@ -97,7 +97,8 @@ impl<S: State> StateCache<S> {
             return;
         }
         let idle = self.entries.iter().filter(|(_, entry)| entry.uncommitted == 0);
-        let mut oldest: Vec<(u64, Bytes)> = idle.map(|(key, entry)| (entry.used, key.clone())).collect();
+        let mut oldest: Vec<(u64, Bytes)> =
+            idle.map(|(key, entry)| (entry.used, key.clone())).collect();
         oldest.sort_unstable();
         for (_, key) in oldest {
             if self.weight <= budget / 2 {

@@ -325,10 +325,12 @@ impl<S: Stage> Driver<S> {
         }
         let mut after: Option<Bytes> = None;
         loop {
-            let page =
-                self.bench.states.scan(partition, after.as_deref(), RESTORE_PAGE).await.map_err(
-                    |error| StageError::Engine { stage: self.spec.name, error },
-                )?;
+            let page = self
+                .bench
+                .states
+                .scan(partition, after.as_deref(), RESTORE_PAGE)
+                .await
+                .map_err(|error| StageError::Engine { stage: self.spec.name, error })?;
             self.health.beat();
             let Some((last, _)) = page.last() else { return Ok(work) };
             after = Some(last.clone());
@@ -338,7 +340,9 @@ impl<S: Stage> Driver<S> {
                 if !entry.timers.is_empty() {
                     let keyed = Keyed::<S::State>::restore(entry);
                     let keyed = keyed.map_err(|error| {
-                        self.fatal(format!("state in partition {partition} cannot be read: {error}"))
+                        self.fatal(format!(
+                            "state in partition {partition} cannot be read: {error}"
+                        ))
                     })?;
                     work.timers.replace(key, &keyed.timers);
                 }

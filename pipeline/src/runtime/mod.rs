@@ -121,9 +121,14 @@ pub async fn run_stage<S: Stage>(
     let mut sessions = tokio::task::JoinSet::new();
     let health = Arc::new(health);
     for _ in 0..config.sessions.max(1) {
-        let driver =
-            driver::Driver::join(stage.clone(), &deps, config.clone(), health.clone(), stop.clone())
-                .await?;
+        let driver = driver::Driver::join(
+            stage.clone(),
+            &deps,
+            config.clone(),
+            health.clone(),
+            stop.clone(),
+        )
+        .await?;
         sessions.spawn(driver.run());
     }
     let mut outcome = Ok(());

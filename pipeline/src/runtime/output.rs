@@ -65,8 +65,15 @@ impl OutputHeaders {
         headers
     }
 
-    /// Headers of an entry of the changelog.
-    pub(crate) fn changelog(&self) -> Headers {
-        Headers(vec![(self.stage_name.clone(), self.stage.clone())])
+    /// Headers of an entry of the changelog, which was made from `records`.
+    pub(crate) fn changelog<'a>(&self, records: impl Iterator<Item = &'a Record>) -> Headers {
+        let mut origins = Origins::default();
+        let mut context = None;
+        for record in records {
+            origins.push_last(record.origin());
+            context = Some(record);
+        }
+        let context = context.map_or_else(TraceContext::root, TraceContext::of);
+        self.output(None, Some(&origins), None, &context)
     }
 }

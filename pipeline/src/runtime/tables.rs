@@ -38,7 +38,10 @@ impl TableReader {
         let topics = log.topics().await?;
         let topic = topics.into_iter().find(|topic| topic.spec.name.as_ref() == sink.topic());
         let Some(topic) = topic else {
-            return Err(EngineError::UnknownPartition { topic: sink.topic().to_owned(), partition: 0 });
+            return Err(EngineError::UnknownPartition {
+                topic: sink.topic().to_owned(),
+                partition: 0,
+            });
         };
         let mut reader = Self { log, codec, sink, positions: Vec::new() };
         for (partition, info) in (0..).zip(&topic.partitions) {

@@ -2,19 +2,18 @@
 //!
 //! A unit ends at the first failure. What came before it is kept whole, what comes after is handed back.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use futures::FutureExt;
 use hephaestus_schemas::{StateEntry, TimerEntry, topics};
 use tracing::Instrument;
 
-use super::{
-    cache::Keyed,
-    dead_letter,
-    output::OutputHeaders,
-    window::Seq,
-};
+use super::{cache::Keyed, dead_letter, output::OutputHeaders, window::Seq};
 use crate::{
     engine::StateReader,
     record::{NewRecord, Record},
@@ -32,6 +31,14 @@ pub(crate) enum Work {
 }
 
 impl Work {
+    /// The record, where it is one.
+    fn record(&self) -> Option<&Record> {
+        match self {
+            Self::Record(record) => Some(record),
+            Self::Timer(_) => None,
+        }
+    }
+
     /// Bytes it takes.
     pub(crate) fn size(&self) -> usize {
         match self {
@@ -107,8 +114,12 @@ struct Pass<S> {
 impl<S: Stage> Workbench<S> {
     /// Runs a unit. Never fails: a failure is part of what it leads to.
     pub(crate) async fn run(&self, mut unit: Unit<S::State>) -> UnitDone<S::State> {
+        let started = Instant::now();
         let keyed = match unit.keyed.take() {
-            Some(keyed) => keyed,
+            Some(keyed) => {
+                self.metrics.state_hit();
+                keyed
+            }
             None => match self.load(unit.partition, &unit.key).await {
                 Ok(keyed) => keyed,
                 Err(failure) => return unit.ended_before_work(failure),
@@ -119,7 +130,7 @@ impl<S: Stage> Workbench<S> {
         let mut failure = None;
         let pass = loop {
             let work = unit.work.get(..limit).unwrap_or_default();
-            let pass = self.pass(&unit.key, unit.partition, work, keyed.clone()).await;
+            let pass = self.pass(work, keyed.clone()).await;
             let Some((index, failed)) = pass.failed else { break pass };
             // What came before the failure is done again from the state as it was, without it.
             limit = index;
@@ -141,15 +152,30 @@ impl<S: Stage> Workbench<S> {
                             &self.dead_letter_topic,
                             &self.headers,
                             record,
-                            &dead_letter::Reason { stage: self.name, class, message: &message, attempts: unit.attempts + 1 },
+                            &dead_letter::Reason {
+                                stage: self.name,
+                                class,
+                                message: &message,
+                                attempts: unit.attempts + 1,
+                            },
                         );
                         records.push(letter);
-                        crate::telemetry::events::RecordRejected { record, class, message: &message }
-                            .emit(&self.metrics);
+                        crate::telemetry::events::RecordRejected {
+                            record,
+                            class,
+                            message: &message,
+                        }
+                        .emit(&self.metrics);
                     }
                     Work::Timer(timer) => {
                         keyed.timers.remove(&timer.name);
-                        tracing::warn!(stage = self.name, timer = timer.name, class, message, "timer rejected");
+                        tracing::warn!(
+                            stage = self.name,
+                            timer = timer.name,
+                            class,
+                            message,
+                            "timer rejected"
+                        );
                     }
                 }
                 done.push(rejected);
@@ -161,11 +187,12 @@ impl<S: Stage> Workbench<S> {
         }
 
         if self.stateful && !done.is_empty() {
-            match self.changelog(unit.partition, &unit.key, &mut keyed) {
+            match self.changelog(unit.partition, &unit.key, &done, &mut keyed) {
                 Ok(entry) => records.extend(entry),
                 Err(message) => ending = Ending::Fatal { message },
             }
         }
+        self.metrics.processed(started.elapsed());
         UnitDone {
             partition: unit.partition,
             epoch: unit.epoch,
@@ -183,6 +210,7 @@ impl<S: Stage> Workbench<S> {
         if !self.stateful {
             return Ok(Keyed::default());
         }
+        self.metrics.state_miss();
         let read = self.states.get(partition, key).await;
         let bytes = read.map_err(|error| Failure::retry("state", error))?;
         let Some(bytes) = bytes else { return Ok(Keyed::default()) };
@@ -195,16 +223,10 @@ impl<S: Stage> Workbench<S> {
         })
     }
 
-    async fn pass(
-        &self,
-        key: &Bytes,
-        partition: u32,
-        work: &[(Seq, Work)],
-        keyed: Keyed<S::State>,
-    ) -> Pass<S::State> {
+    async fn pass(&self, work: &[(Seq, Work)], keyed: Keyed<S::State>) -> Pass<S::State> {
         let mut pass = Pass { keyed, records: Vec::new(), failed: None };
         for (index, (_, work)) in work.iter().enumerate() {
-            let step = AssertUnwindSafe(self.step(key, partition, work, &mut pass)).catch_unwind();
+            let step = AssertUnwindSafe(self.step(work, &mut pass)).catch_unwind();
             let outcome = step.await.unwrap_or_else(|panic| {
                 Err(Failure::reject("panic", panic_message(panic.as_ref())))
             });
@@ -216,13 +238,7 @@ impl<S: Stage> Workbench<S> {
         pass
     }
 
-    async fn step(
-        &self,
-        key: &Bytes,
-        partition: u32,
-        work: &Work,
-        pass: &mut Pass<S::State>,
-    ) -> Result<(), Failure> {
+    async fn step(&self, work: &Work, pass: &mut Pass<S::State>) -> Result<(), Failure> {
         let mut effects = Effects::default();
         let (record, context) = match work {
             Work::Record(record) => {
@@ -255,7 +271,6 @@ impl<S: Stage> Workbench<S> {
                 None => pass.keyed.timers.remove(&name),
             };
         }
-        let _ = (key, partition);
         for emitted in effects.emitted {
             pass.records.push(self.encode(emitted, record, &context)?);
         }
@@ -276,7 +291,12 @@ impl<S: Stage> Workbench<S> {
             timestamp_ms: crate::clock::now_ms(),
             key: Some(emitted.value.key()),
             value,
-            headers: self.headers.output(record, emitted.origins.as_ref(), emitted.traceparent, context),
+            headers: self.headers.output(
+                record,
+                emitted.origins.as_ref(),
+                emitted.traceparent,
+                context,
+            ),
         })
     }
 
@@ -285,6 +305,7 @@ impl<S: Stage> Workbench<S> {
         &self,
         partition: u32,
         key: &Bytes,
+        done: &[(Seq, Work)],
         keyed: &mut Keyed<S::State>,
     ) -> Result<Option<NewRecord>, String> {
         let json = if keyed.state.is_empty() {
@@ -298,8 +319,11 @@ impl<S: Stage> Workbench<S> {
             .iter()
             .map(|(name, at_ms)| TimerEntry { name: name.clone(), at_ms: *at_ms })
             .collect();
-        let entry = (json.is_some() || !timers.is_empty())
-            .then(|| StateEntry { stage: self.name.to_owned(), state: json, timers });
+        let entry = (json.is_some() || !timers.is_empty()).then(|| StateEntry {
+            stage: self.name.to_owned(),
+            state: json,
+            timers,
+        });
         if entry == keyed.written {
             return Ok(None);
         }
@@ -319,7 +343,7 @@ impl<S: Stage> Workbench<S> {
             timestamp_ms: crate::clock::now_ms(),
             key: Some(key.clone()),
             value,
-            headers: self.headers.changelog(),
+            headers: self.headers.changelog(done.iter().filter_map(|(_, work)| work.record())),
         }))
     }
 }
@@ -328,7 +352,9 @@ impl<S: State> Unit<S> {
     fn ended_before_work(self, failure: Failure) -> UnitDone<S> {
         let ending = match failure {
             Failure::Retry { class, message, after } => Ending::Retry { class, message, after },
-            Failure::Reject { message, .. } | Failure::Fatal { message } => Ending::Fatal { message },
+            Failure::Reject { message, .. } | Failure::Fatal { message } => {
+                Ending::Fatal { message }
+            }
         };
         UnitDone {
             partition: self.partition,

@@ -119,6 +119,7 @@ impl<T> Window<T> {
     }
 
     /// Whether nothing is in flight.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
