@@ -40,15 +40,16 @@ pub struct Policy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum NodeStatus {
-    /// Known, nothing heard of it yet.
-    #[default]
-    Registered,
     /// Its logs or heartbeats arrive.
     Healthy,
     /// Nothing was heard of it for longer than it promised.
     Silent,
     /// No longer watched.
     Retired,
+    /// Known, nothing heard of it yet; also what a newer program may mean by another symbol.
+    #[default]
+    #[serde(other)]
+    Registered,
 }
 
 /// A registered service that is watched; its latest state.

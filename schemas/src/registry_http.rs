@@ -33,9 +33,7 @@ pub fn router(registry: Registry) -> Router {
         .route("/config", get(level).put(set_level).delete(reset_level))
         .route(
             "/config/{subject}",
-            get(subject_level)
-                .put(set_subject_level)
-                .delete(reset_subject_level),
+            get(subject_level).put(set_subject_level).delete(reset_subject_level),
         )
         .route("/schemas/types", get(|| async { answer(&json!(["AVRO"])) }))
         .route("/schemas/ids/{id}", get(schema))
@@ -45,33 +43,14 @@ pub fn router(registry: Registry) -> Router {
         .route("/subjects", get(subjects))
         .route("/subjects/{subject}", post(find).delete(delete_subject))
         .route("/subjects/{subject}/versions", get(versions).post(register))
-        .route(
-            "/subjects/{subject}/versions/{version}",
-            get(version).delete(delete_version),
-        )
-        .route(
-            "/subjects/{subject}/versions/{version}/schema",
-            get(version_text),
-        )
-        .route(
-            "/subjects/{subject}/versions/{version}/referencedby",
-            get(referenced_by),
-        )
-        .route(
-            "/compatibility/subjects/{subject}/versions",
-            post(check_all),
-        )
-        .route(
-            "/compatibility/subjects/{subject}/versions/{version}",
-            post(check_one),
-        )
+        .route("/subjects/{subject}/versions/{version}", get(version).delete(delete_version))
+        .route("/subjects/{subject}/versions/{version}/schema", get(version_text))
+        .route("/subjects/{subject}/versions/{version}/referencedby", get(referenced_by))
+        .route("/compatibility/subjects/{subject}/versions", post(check_all))
+        .route("/compatibility/subjects/{subject}/versions/{version}", post(check_one))
         .fallback(|| async { failure(StatusCode::NOT_FOUND, 404, "HTTP 404 Not Found") })
         .method_not_allowed_fallback(|| async {
-            failure(
-                StatusCode::METHOD_NOT_ALLOWED,
-                405,
-                "HTTP 405 Method Not Allowed",
-            )
+            failure(StatusCode::METHOD_NOT_ALLOWED, 405, "HTTP 405 Method Not Allowed")
         })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(registry)
@@ -123,10 +102,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Options {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         match Query::from_request_parts(parts, state).await {
             Ok(Query(options)) => Ok(Self(options)),
-            Err(rejection) => Err(Failure::Request(
-                StatusCode::BAD_REQUEST,
-                rejection.body_text(),
-            )),
+            Err(rejection) => Err(Failure::Request(StatusCode::BAD_REQUEST, rejection.body_text())),
         }
     }
 }
@@ -174,10 +150,9 @@ impl<S: Send + Sync> FromRequest<S> for Body {
             .map_err(|rejection| Failure::Request(rejection.status(), rejection.body_text()))?;
         match serde_json::from_slice(&bytes) {
             Ok(body) => Ok(Self(body)),
-            Err(error) => Err(Failure::Request(
-                StatusCode::BAD_REQUEST,
-                format!("body is no JSON: {error}"),
-            )),
+            Err(error) => {
+                Err(Failure::Request(StatusCode::BAD_REQUEST, format!("body is no JSON: {error}")))
+            }
         }
     }
 }
@@ -314,9 +289,8 @@ async fn schema_versions(
     options: Options,
 ) -> Answer {
     let uses = registry.uses(parse_id(&id)?, options.deleted()).await?;
-    let versions = uses
-        .into_iter()
-        .map(|(subject, version)| json!({"subject": subject, "version": version}));
+    let versions =
+        uses.into_iter().map(|(subject, version)| json!({"subject": subject, "version": version}));
     Ok(answer(&json!(options.page(versions.collect()))))
 }
 
@@ -336,9 +310,7 @@ async fn find(
     options: Options,
     body: Body,
 ) -> Answer {
-    let found = registry
-        .find(&subject, body.schema()?, options.deleted())
-        .await?;
+    let found = registry.find(&subject, body.schema()?, options.deleted()).await?;
     Ok(answer(&version_body(&found)))
 }
 
@@ -419,9 +391,7 @@ async fn delete_version(
 ) -> Answer {
     refuse_permanent(&options)?;
     let which = Which::parse(&version)?;
-    Ok(answer(&json!(
-        registry.delete_version(&subject, which).await?
-    )))
+    Ok(answer(&json!(registry.delete_version(&subject, which).await?)))
 }
 
 async fn check_all(

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A timer that is set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "Timer")]
 pub struct TimerEntry {
     /// Name of the timer, unique within its key.
     pub name: String,

@@ -21,10 +21,7 @@ pub(super) struct RegistryClient {
 impl RegistryClient {
     /// Checks the address; connects only when it is first asked.
     pub(super) fn new(url: &str) -> Result<Self, RegistryError> {
-        let address_error = |reason: String| RegistryError::Address {
-            url: url.to_owned(),
-            reason,
-        };
+        let address_error = |reason: String| RegistryError::Address { url: url.to_owned(), reason };
         let Some((scheme, rest)) = url.split_once("://") else {
             return Err(address_error("should be http://host:port".to_owned()));
         };
@@ -37,9 +34,7 @@ impl RegistryClient {
             // A proxy from the environment cannot reach the registry of this very process.
             builder.no_proxy();
         }
-        let settings = builder
-            .build()
-            .map_err(|error| address_error(describe(&error)))?;
+        let settings = builder.build().map_err(|error| address_error(describe(&error)))?;
         Ok(Self { settings })
     }
 
@@ -60,9 +55,8 @@ impl RegistryClient {
 
     /// The text of the Avro schema with this id.
     pub(super) async fn schema(&self, id: u32) -> Result<String, RegistryError> {
-        let registered = get_schema_by_id(id, &self.settings)
-            .await
-            .map_err(|error| classify(&error, ""))?;
+        let registered =
+            get_schema_by_id(id, &self.settings).await.map_err(|error| classify(&error, ""))?;
         let unusable = |reason: &str| RegistryError::Schema {
             name: id.to_string(),
             reason: reason.to_owned(),
@@ -71,9 +65,7 @@ impl RegistryClient {
             return Err(unusable("it is not Avro"));
         }
         if !registered.references.is_empty() {
-            return Err(unusable(
-                "it refers to other subjects, which is not supported",
-            ));
+            return Err(unusable("it refers to other subjects, which is not supported"));
         }
         Ok(registered.schema)
     }
@@ -92,29 +84,19 @@ fn is_loopback(rest: &str) -> bool {
 /// Sorts a failure by Confluent's error code (its API reference lists them); codes have either the
 /// three digits of the HTTP status or five, which begin with them.
 fn classify(error: &SRCError, subject: &str) -> RegistryError {
-    let Some(answer) = error
-        .source()
-        .and_then(|source| source.downcast_ref::<RawError>())
-    else {
+    let Some(answer) = error.source().and_then(|source| source.downcast_ref::<RawError>()) else {
         // No HTTP answer, or one that was cut off.
-        return RegistryError::Unreachable {
-            reason: describe(error),
-        };
+        return RegistryError::Unreachable { reason: describe(error) };
     };
     let reason = answer.message.clone();
     let code = answer.error_code;
     let status = if code >= 10_000 { code / 100 } else { code };
     match status {
         // Zero stands for a body that is no registry's, such as a proxy's error page.
-        0 => RegistryError::Unreachable {
-            reason: describe(error),
-        },
+        0 => RegistryError::Unreachable { reason: describe(error) },
         401 | 403 => RegistryError::Unauthorized { reason },
         404 => RegistryError::NotFound { reason },
-        409 => RegistryError::Incompatible {
-            subject: subject.to_owned(),
-            reason,
-        },
+        409 => RegistryError::Incompatible { subject: subject.to_owned(), reason },
         408 | 429 | 500.. => RegistryError::Unreachable { reason },
         _ => RegistryError::Refused { code, reason },
     }

@@ -49,9 +49,7 @@ pub struct CodecLimits {
 impl Default for CodecLimits {
     /// What a Kafka broker takes by default (`message.max.bytes`), less room for key and headers.
     fn default() -> Self {
-        Self {
-            max_value_bytes: 1_000_000,
-        }
+        Self { max_value_bytes: 1_000_000 }
     }
 }
 
@@ -103,9 +101,7 @@ impl Codec {
             unknown: DashMap::new(),
             looking_up: Mutex::new(()),
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Registers the type's schema for a topic's values and yields its id. Has to come before the
@@ -123,16 +119,8 @@ impl Codec {
             reason: format!("{error}"),
         })?;
         let subject = topics::subject(topic);
-        let id = self
-            .inner
-            .client
-            .register(&subject, V::NAME, V::SCHEMA)
-            .await?;
-        let registered = Registered {
-            type_id: TypeId::of::<V>(),
-            id,
-            schema: Arc::new(schema),
-        };
+        let id = self.inner.client.register(&subject, V::NAME, V::SCHEMA).await?;
+        let registered = Registered { type_id: TypeId::of::<V>(), id, schema: Arc::new(schema) };
         let mut of_topic = self.inner.registered.entry(topic.to_owned()).or_default();
         of_topic.retain(|other| other.type_id != registered.type_id);
         of_topic.push(registered);
@@ -145,10 +133,7 @@ impl Codec {
     /// [`EncodeError::NotRegistered`] before [`Codec::register`].
     pub fn writer<V: Value>(&self, topic: &str) -> Result<Writer<V>, EncodeError> {
         let Some(registered) = self.registered::<V>(topic) else {
-            return Err(EncodeError::NotRegistered {
-                topic: topic.to_owned(),
-                name: V::NAME,
-            });
+            return Err(EncodeError::NotRegistered { topic: topic.to_owned(), name: V::NAME });
         };
         Ok(Writer {
             id: registered.id,
@@ -200,10 +185,7 @@ impl Codec {
     pub fn try_decode<V: Value>(&self, bytes: &[u8]) -> Result<V, DecodeError> {
         let (writer, datum) = self.split(bytes)?;
         if writer.name != V::NAME {
-            return Err(DecodeError::OtherRecord {
-                found: writer.name.clone(),
-                expected: V::NAME,
-            });
+            return Err(DecodeError::OtherRecord { found: writer.name.clone(), expected: V::NAME });
         }
         read(&writer, datum)
     }
@@ -228,20 +210,14 @@ impl Codec {
     fn registered<V: Value>(&self, topic: &str) -> Option<Registered> {
         let of_topic = self.inner.registered.get(topic)?;
         let type_id = TypeId::of::<V>();
-        of_topic
-            .iter()
-            .find(|registered| registered.type_id == type_id)
-            .cloned()
+        of_topic.iter().find(|registered| registered.type_id == type_id).cloned()
     }
 
     /// The schema that the bytes were written with, and their datum.
     fn split<'a>(&self, bytes: &'a [u8]) -> Result<(Arc<WriterSchema>, &'a [u8]), DecodeError> {
         let limit = self.inner.limits.max_value_bytes;
         if bytes.len() > limit {
-            return Err(DecodeError::TooLarge {
-                size: bytes.len(),
-                limit,
-            });
+            return Err(DecodeError::TooLarge { size: bytes.len(), limit });
         }
         let (id, datum) = wire::split(bytes)?;
         let Some(writer) = self.inner.known.get(&id) else {
@@ -297,10 +273,8 @@ fn read<'de, T: serde::Deserialize<'de>>(
     writer: &WriterSchema,
     datum: &'de [u8],
 ) -> Result<T, DecodeError> {
-    datum::read(datum, &writer.schema).map_err(|reason| DecodeError::Datum {
-        name: writer.name.clone(),
-        reason,
-    })
+    datum::read(datum, &writer.schema)
+        .map_err(|reason| DecodeError::Datum { name: writer.name.clone(), reason })
 }
 
 impl WriterSchema {
@@ -368,25 +342,15 @@ impl<V: Value> Writer<V> {
     fn append(&self, value: &V, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         let causes = value.exception().map_or(0, Exception::causes);
         if causes > datum::MAX_CAUSES {
-            return Err(EncodeError::TooDeep {
-                name: V::NAME,
-                causes,
-                limit: datum::MAX_CAUSES,
-            });
+            return Err(EncodeError::TooDeep { name: V::NAME, causes, limit: datum::MAX_CAUSES });
         }
         let start = out.len();
         wire::write_prefix(self.id, out);
-        datum::write(value, &self.schema, out).map_err(|reason| EncodeError::Datum {
-            name: V::NAME,
-            reason,
-        })?;
+        datum::write(value, &self.schema, out)
+            .map_err(|reason| EncodeError::Datum { name: V::NAME, reason })?;
         let size = out.len() - start;
         if size > self.max_value_bytes {
-            return Err(EncodeError::TooLarge {
-                name: V::NAME,
-                size,
-                limit: self.max_value_bytes,
-            });
+            return Err(EncodeError::TooLarge { name: V::NAME, size, limit: self.max_value_bytes });
         }
         Ok(())
     }

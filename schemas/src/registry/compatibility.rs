@@ -57,10 +57,7 @@ impl Place {
     }
 
     fn inside(&self, suffix: &str) -> Self {
-        Self {
-            path: format!("{}{suffix}", self.path),
-            depth: self.depth + 1,
-        }
+        Self { path: format!("{}{suffix}", self.path), depth: self.depth + 1 }
     }
 
     fn reason(&self, kind: &str, text: &str) -> String {
@@ -181,11 +178,8 @@ impl Comparison<'_, '_> {
             return compatible;
         }
         self.compared.insert(pair.clone(), true);
-        let written: HashMap<&str, &Schema> = writer
-            .fields
-            .iter()
-            .map(|field| (field.name.as_str(), &field.schema))
-            .collect();
+        let written: HashMap<&str, &Schema> =
+            writer.fields.iter().map(|field| (field.name.as_str(), &field.schema)).collect();
         let mut all = true;
         for field in &reader.fields {
             let names = std::iter::once(&field.name).chain(&field.aliases);
@@ -196,10 +190,7 @@ impl Comparison<'_, '_> {
                 None if field.default.is_some() => {}
                 None => {
                     let text = "the writer has no such field and the reader no default for it";
-                    all = refuse(
-                        reasons,
-                        place.reason("READER_FIELD_MISSING_DEFAULT_VALUE", text),
-                    );
+                    all = refuse(reasons, place.reason("READER_FIELD_MISSING_DEFAULT_VALUE", text));
                 }
             }
         }
@@ -230,10 +221,7 @@ fn compare_enums(
     if missing.is_empty() {
         return true;
     }
-    let text = format!(
-        "the reader does not know {} and has no default",
-        missing.join(", ")
-    );
+    let text = format!("the reader does not know {} and has no default", missing.join(", "));
     refuse(reasons, place.reason("MISSING_ENUM_SYMBOLS", &text))
 }
 
@@ -273,10 +261,7 @@ fn same_name(reader: &Name, aliases: &Aliases, writer: &Name) -> bool {
         return true;
     }
     let writer = writer.fullname(None);
-    aliases
-        .iter()
-        .flatten()
-        .any(|alias| alias.fullname(reader.namespace()) == writer)
+    aliases.iter().flatten().any(|alias| alias.fullname(reader.namespace()) == writer)
 }
 
 fn resolve<'s>(schema: &'s Schema, names: &NamesRef<'s>) -> &'s Schema {

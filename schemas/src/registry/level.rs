@@ -47,9 +47,7 @@ impl Level {
 
     /// The level of that name, in whichever case.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|level| level.as_str().eq_ignore_ascii_case(name))
+        Self::ALL.into_iter().find(|level| level.as_str().eq_ignore_ascii_case(name))
     }
 
     /// Whether the new schema has to read what older ones wrote.
@@ -67,9 +65,6 @@ impl Level {
     /// Whether all versions count, not just the last.
     pub(super) fn is_transitive(self) -> bool {
         use Level::{BackwardTransitive, ForwardTransitive, FullTransitive};
-        matches!(
-            self,
-            BackwardTransitive | ForwardTransitive | FullTransitive
-        )
+        matches!(self, BackwardTransitive | ForwardTransitive | FullTransitive)
     }
 }

@@ -74,13 +74,8 @@ impl Registry {
     /// Where the store cannot be read, or holds a damaged record.
     pub async fn open(store: impl SchemaStore) -> Result<Self, StoreError> {
         let state = load(&store).await?;
-        let inner = Inner {
-            store: Box::new(store),
-            state: RwLock::new(state),
-        };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        let inner = Inner { store: Box::new(store), state: RwLock::new(state) };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Registers a schema under a subject and yields its id. The same schema yields the same id,
@@ -94,25 +89,16 @@ impl Registry {
         let mut state = self.for_writing().await?;
         let same = state.ids.get(&canonical).copied();
         let known = state.subjects.get(subject);
-        let registered = known
-            .into_iter()
-            .flat_map(Subject::live)
-            .find(|(_, id)| Some(*id) == same);
+        let registered =
+            known.into_iter().flat_map(Subject::live).find(|(_, id)| Some(*id) == same);
         if let Some((version, id)) = registered {
             return state.version(subject, version, id);
         }
         let reasons = state.incompatible_with_earlier(subject, &schema);
         if !reasons.is_empty() {
-            return Err(Refusal::Incompatible {
-                subject: subject.to_owned(),
-                reasons,
-            });
+            return Err(Refusal::Incompatible { subject: subject.to_owned(), reasons });
         }
-        let versions: usize = state
-            .subjects
-            .values()
-            .map(|subject| subject.versions.len())
-            .sum();
+        let versions: usize = state.subjects.values().map(|subject| subject.versions.len()).sum();
         if versions >= MAX_VERSIONS {
             let text = format!("the registry holds {MAX_VERSIONS} versions, it takes no more");
             return Err(Refusal::NotPermitted(text));
@@ -192,10 +178,7 @@ impl Registry {
             (deleted_too && !subject.versions.is_empty()) || subject.live().next().is_some()
         };
         let named = state.subjects.iter();
-        named
-            .filter(|(_, subject)| has_versions(subject))
-            .map(|(name, _)| name.clone())
-            .collect()
+        named.filter(|(_, subject)| has_versions(subject)).map(|(name, _)| name.clone()).collect()
     }
 
     /// Versions of a subject, the oldest first.
@@ -224,10 +207,8 @@ impl Registry {
     ) -> Result<SchemaVersion, Refusal> {
         let state = self.inner.state.read().await;
         let known = state.subject(subject, deleted_too)?;
-        let mut candidates = known
-            .versions
-            .iter()
-            .filter(|(_, version)| deleted_too || !version.deleted);
+        let mut candidates =
+            known.versions.iter().filter(|(_, version)| deleted_too || !version.deleted);
         let found = match which {
             Which::Latest => candidates.next_back(),
             Which::Number(wanted) => candidates.find(|(number, _)| **number == wanted),
@@ -255,11 +236,7 @@ impl Registry {
         let Some(which) = which else {
             return Ok(state.incompatible_with_earlier(subject, &schema));
         };
-        let live = state
-            .subjects
-            .get(subject)
-            .into_iter()
-            .flat_map(Subject::live);
+        let live = state.subjects.get(subject).into_iter().flat_map(Subject::live);
         let found = match which {
             Which::Latest => live.last(),
             Which::Number(wanted) => live.into_iter().find(|(number, _)| *number == wanted),
@@ -306,11 +283,8 @@ impl Registry {
         if current == Some(level) {
             return Ok(());
         }
-        let value = ConfigValue {
-            compatibility_level: level.as_str().to_owned(),
-        };
-        self.write(&mut state, &config_key(subject), Some(&value))
-            .await
+        let value = ConfigValue { compatibility_level: level.as_str().to_owned() };
+        self.write(&mut state, &config_key(subject), Some(&value)).await
     }
 
     /// Takes away the level of a subject, or with `None` sets that of all back to the default.
@@ -321,8 +295,7 @@ impl Registry {
     pub async fn reset_level(&self, subject: Option<&str>) -> Result<Level, Refusal> {
         let before = self.level(subject, false).await?;
         let mut state = self.for_writing().await?;
-        self.write(&mut state, &config_key(subject), None::<&ConfigValue>)
-            .await?;
+        self.write(&mut state, &config_key(subject), None::<&ConfigValue>).await?;
         Ok(before)
     }
 
@@ -352,14 +325,8 @@ impl Registry {
         let Some(last) = live.last().copied() else {
             return Err(Refusal::SubjectDeleted(subject.to_owned()));
         };
-        let key = Key::DeleteSubject {
-            subject: subject.to_owned(),
-            magic: 0,
-        };
-        let value = DeleteSubjectValue {
-            subject: subject.to_owned(),
-            version: last,
-        };
+        let key = Key::DeleteSubject { subject: subject.to_owned(), magic: 0 };
+        let value = DeleteSubjectValue { subject: subject.to_owned(), version: last };
         self.write(&mut state, &key, Some(&value)).await?;
         Ok(live)
     }
@@ -383,10 +350,7 @@ impl Registry {
             return Err(Refusal::VersionNotFound(wanted.to_string()));
         };
         if version.deleted {
-            return Err(Refusal::VersionDeleted {
-                subject: subject.to_owned(),
-                version: wanted,
-            });
+            return Err(Refusal::VersionDeleted { subject: subject.to_owned(), version: wanted });
         }
         let Some(text) = state.texts.get(&version.id) else {
             return Err(Refusal::IdNotFound(version.id));
@@ -413,11 +377,7 @@ impl Registry {
     }
 
     async fn write_schema(&self, state: &mut State, value: &SchemaValue) -> Result<(), Refusal> {
-        let key = Key::Schema {
-            subject: value.subject.clone(),
-            version: value.version,
-            magic: 1,
-        };
+        let key = Key::Schema { subject: value.subject.clone(), version: value.version, magic: 1 };
         self.write(state, &key, Some(value)).await
     }
 
@@ -457,10 +417,7 @@ fn to_refusal(error: StoreError) -> Refusal {
 }
 
 fn config_key(subject: Option<&str>) -> Key {
-    Key::Config {
-        subject: subject.map(str::to_owned),
-        magic: 0,
-    }
+    Key::Config { subject: subject.map(str::to_owned), magic: 0 }
 }
 
 fn check_subject(subject: &str) -> Result<(), Refusal> {
@@ -472,9 +429,7 @@ fn check_subject(subject: &str) -> Result<(), Refusal> {
         return Err(Refusal::InvalidSubject(text));
     }
     if subject.chars().any(char::is_control) {
-        return Err(Refusal::InvalidSubject(
-            "it holds a control character".to_owned(),
-        ));
+        return Err(Refusal::InvalidSubject("it holds a control character".to_owned()));
     }
     Ok(())
 }

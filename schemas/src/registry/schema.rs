@@ -25,10 +25,7 @@ pub fn parse(text: &str) -> Result<Schema, String> {
     }
     let schema = Schema::parse_str(text).map_err(|error| error.to_string())?;
     let resolved = ResolvedSchema::new(&schema).map_err(|error| error.to_string())?;
-    let mut defaults = DefaultCheck {
-        names: resolved.get_names(),
-        steps: MAX_DEFAULT_STEPS,
-    };
+    let mut defaults = DefaultCheck { names: resolved.get_names(), steps: MAX_DEFAULT_STEPS };
     defaults.check(&schema)?;
     Ok(schema)
 }
@@ -122,9 +119,9 @@ impl DefaultCheck<'_, '_> {
         match schema {
             Schema::Null => value.is_null(),
             Schema::Boolean => value.is_boolean(),
-            Schema::Int | Schema::Date | Schema::TimeMillis => value
-                .as_i64()
-                .is_some_and(|number| i32::try_from(number).is_ok()),
+            Schema::Int | Schema::Date | Schema::TimeMillis => {
+                value.as_i64().is_some_and(|number| i32::try_from(number).is_ok())
+            }
             Schema::Long
             | Schema::TimeMicros
             | Schema::TimestampMillis
@@ -157,18 +154,12 @@ impl DefaultCheck<'_, '_> {
             Schema::Map(map) => value
                 .as_object()
                 .is_some_and(|entries| entries.values().all(|item| self.fits(item, &map.types))),
-            Schema::Union(union) => union
-                .variants()
-                .iter()
-                .any(|branch| self.fits(value, branch)),
+            Schema::Union(union) => union.variants().iter().any(|branch| self.fits(value, branch)),
             Schema::Record(record) => value.as_object().is_some_and(|given| {
-                record
-                    .fields
-                    .iter()
-                    .all(|field| match given.get(&field.name) {
-                        Some(value) => self.fits(value, &field.schema),
-                        None => field.default.is_some(),
-                    })
+                record.fields.iter().all(|field| match given.get(&field.name) {
+                    Some(value) => self.fits(value, &field.schema),
+                    None => field.default.is_some(),
+                })
             }),
             Schema::Ref { name } => match self.names.get(name) {
                 Some(schema) => self.fits(value, schema),
@@ -181,7 +172,5 @@ impl DefaultCheck<'_, '_> {
 /// Length of a default of bytes, which JSON writes as a string of the code points 0 to 255.
 fn byte_length(value: &Value) -> Option<usize> {
     let text = value.as_str()?;
-    text.chars()
-        .all(|letter| u32::from(letter) <= 0xff)
-        .then(|| text.chars().count())
+    text.chars().all(|letter| u32::from(letter) <= 0xff).then(|| text.chars().count())
 }

@@ -73,9 +73,7 @@ impl State {
     /// Where the record is damaged.
     pub(super) fn apply(&mut self, record: &SchemaRecord) -> Result<(), StoreError> {
         match parse(&record.key)? {
-            Key::Schema {
-                subject, version, ..
-            } => match &record.value {
+            Key::Schema { subject, version, .. } => match &record.value {
                 Some(value) => self.apply_schema(parse(value)?),
                 None => {
                     if let Some(known) = self.subjects.get_mut(&subject) {
@@ -114,14 +112,9 @@ impl State {
         // by its content.
         let canonical = schema::canonical(&value.schema).unwrap_or_else(|_| value.schema.clone());
         self.ids.entry(canonical).or_insert(value.id);
-        self.texts
-            .entry(value.id)
-            .or_insert_with(|| value.schema.into());
+        self.texts.entry(value.id).or_insert_with(|| value.schema.into());
         let subject = self.subjects.entry(value.subject).or_default();
-        let version = Version {
-            id: value.id,
-            deleted: value.deleted,
-        };
+        let version = Version { id: value.id, deleted: value.deleted };
         subject.versions.insert(value.version, version);
     }
 
@@ -165,12 +158,7 @@ impl State {
         id: u32,
     ) -> Result<SchemaVersion, Refusal> {
         let text = self.texts.get(&id).ok_or(Refusal::IdNotFound(id))?;
-        Ok(SchemaVersion {
-            subject: subject.to_owned(),
-            version,
-            id,
-            schema: Arc::clone(text),
-        })
+        Ok(SchemaVersion { subject: subject.to_owned(), version, id, schema: Arc::clone(text) })
     }
 
     /// Reasons why a schema cannot follow those that its subject's level looks at.
@@ -206,16 +194,12 @@ impl State {
         let mut reasons = Vec::new();
         if level.is_backward() {
             for reason in compatibility::reasons(schema, &earlier) {
-                reasons.push(format!(
-                    "the new schema cannot read version {number}: {reason}"
-                ));
+                reasons.push(format!("the new schema cannot read version {number}: {reason}"));
             }
         }
         if level.is_forward() {
             for reason in compatibility::reasons(&earlier, schema) {
-                reasons.push(format!(
-                    "version {number} cannot read the new schema: {reason}"
-                ));
+                reasons.push(format!("version {number} cannot read the new schema: {reason}"));
             }
         }
         reasons

@@ -70,11 +70,7 @@ impl SchemaStore for MemoryStore {
 pub(super) enum Key {
     /// A version of a subject.
     #[serde(rename = "SCHEMA")]
-    Schema {
-        subject: String,
-        version: u32,
-        magic: u8,
-    },
+    Schema { subject: String, version: u32, magic: u8 },
     /// A compatibility level; of everything where there is no subject.
     #[serde(rename = "CONFIG")]
     Config { subject: Option<String>, magic: u8 },
