@@ -46,15 +46,16 @@ pub fn gather(
         }
         let Some(path) = lists.resolve(repository, commit, frame, source_root)? else { continue };
         let culprit_line = frame.line.and_then(|line| u32::try_from(line).ok());
-        let known = sources
-            .iter()
-            .any(|source| source.path == path && source.culprit_line == culprit_line);
+        let known =
+            sources.iter().any(|source| source.path == path && source.culprit_line == culprit_line);
         if known {
             continue;
         }
         let blob = match repository.read(commit, &path) {
             Ok(Some(blob)) => blob,
-            Ok(None) | Err(RepositoryError::TooLarge { .. } | RepositoryError::NotAFile { .. }) => continue,
+            Ok(None) | Err(RepositoryError::TooLarge { .. } | RepositoryError::NotAFile { .. }) => {
+                continue;
+            }
             Err(error) => return Err(error),
         };
         let Ok(text) = String::from_utf8(blob) else { continue };
