@@ -289,7 +289,8 @@ where
             });
         };
         let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        tracing::warn!(what, delay_ms, error = %failure, "to be tried again");
+        // As text it is escaped: what the other side said cannot forge a log line.
+        tracing::warn!(what, delay_ms, error = failure.to_string(), "to be tried again");
         let slept = cancel.run_until_cancelled(tokio::time::sleep(delay)).await;
         if slept.is_none() {
             return Err(RetryError::Cancelled { what });

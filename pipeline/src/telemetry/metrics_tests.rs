@@ -49,7 +49,7 @@ fn code_and_catalogue_agree() {
             let kind = format!("{:?}", family.get_field_type()).to_lowercase();
             let metric = family.get_metric().first().unwrap();
             let labels: BTreeSet<&str> =
-                metric.get_label().iter().map(|label| label.name()).collect();
+                metric.get_label().iter().map(prometheus::proto::LabelPair::name).collect();
             format!("{} {kind} {labels:?} {}", family.name(), family.help())
         })
         .collect();

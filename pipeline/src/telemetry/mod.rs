@@ -5,7 +5,11 @@
 pub mod catalogue;
 pub mod events;
 pub mod metrics;
+mod otlp;
+mod setup;
 mod span;
 pub mod traceparent;
 
+pub use otlp::{EXPORT_SHUTDOWN_BOUND, TelemetryGuard};
+pub use setup::{LogFormat, TelemetryConfig, TelemetryError, init};
 pub use span::{carried, span_for_record};

@@ -24,7 +24,8 @@ pub fn span_for_record(stage: &'static str, record: &Record, context: &TraceCont
         stage,
         messaging.destination.name = %record.topic,
         messaging.destination.partition.id = record.partition,
-        messaging.offset = record.offset,
+        // An unsigned number would be exported as text.
+        messaging.offset = i64::try_from(record.offset).unwrap_or(i64::MAX),
     );
     // Without an exporter there is nothing to set; the span then serves the log lines alone.
     let _ = span.set_parent(Context::new().with_remote_span_context(remote(context)));
