@@ -1,0 +1,161 @@
+//! `hephaestus demo`: a small service with real defects, its real logs, and what the pipeline makes of them.
+//!
+//! Everything outside this folder runs as it does in production.
+
+mod logs;
+mod repository;
+mod summary;
+mod tally;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use hephaestus_gateway::raw::RawLines;
+use hephaestus_node_manager::{NodeConfig, nodes};
+use hephaestus_pipeline::{clock, engine::Log};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use self::{logs::LOGS, tally::Tally};
+use crate::system::{STAGES, Settings, System};
+
+/// Node of the sample service.
+const NODE: &str = "bookshop";
+/// Where the sample service was deployed when its logs were written.
+const SOURCE_ROOT: &str = "/srv/bookshop";
+/// Lines that are published at once.
+const BATCH_LINES: usize = 500;
+/// How often progress is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+/// Longest time without progress before the demo gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What the demo's lines are said to come from.
+const SHIPPED_BY: &str = concat!("demo/", env!("CARGO_PKG_VERSION"));
+
+/// Runs the demo. Data goes to standard output, what is for people to standard error.
+pub(crate) async fn run(directory: Option<PathBuf>, json: bool, mut settings: Settings) -> Result<()> {
+    let started = Instant::now();
+    let directory = make_directory(directory)?;
+    let repository_path = directory.join(NODE);
+    let commits = repository::create(&repository_path)?;
+    progress_line(&format!("directory   {}", directory.display()));
+    progress_line(&format!("repository  {} ({commits} commits)", repository_path.display()));
+
+    settings.engine.dir = directory.join("pipeline");
+    settings.nodes = nodes(&[node(&repository_path)?], clock::now_micros())
+        .map_err(|problems| anyhow::anyhow!("node {NODE}: {problems:?}"))?;
+    let system = System::start(settings).await?;
+    let outcome = watch(&system, &repository_path, started).await;
+    let stopped = system.stop().await;
+    let (report, json_line) = outcome?;
+    stopped?;
+    if !json {
+        crate::output::line(&report)?;
+    }
+    crate::output::line(&json_line)
+}
+
+fn make_directory(wanted: Option<PathBuf>) -> Result<PathBuf> {
+    let Some(directory) = wanted else {
+        let made = tempfile::Builder::new().prefix("hephaestus-demo-").tempdir()?;
+        return Ok(made.keep());
+    };
+    std::fs::create_dir_all(&directory)
+        .with_context(|| format!("directory {} cannot be made", directory.display()))?;
+    if std::fs::read_dir(&directory)?.next().is_some() {
+        bail!("directory {} is not empty; name a new one", directory.display());
+    }
+    Ok(directory.canonicalize()?)
+}
+
+fn node(repository: &Path) -> Result<NodeConfig> {
+    let repository = repository.to_str().context("the directory's name is not UTF-8")?;
+    let text = toml::toml! {
+        name = "bookshop"
+        sources = ["bookshop/*/*"]
+        base_branch = "main"
+        mode = "deploy"
+        threshold_count = 5
+        threshold_window = "1m"
+        allowed_paths = ["bookshop/**"]
+    };
+    let mut table = text;
+    table.insert("repository".to_owned(), repository.into());
+    table.insert("source_root".to_owned(), SOURCE_ROOT.into());
+    Ok(table.try_into()?)
+}
+
+/// Publishes the logs, waits for what becomes of them, and puts it together.
+async fn watch(system: &System, repository: &Path, started: Instant) -> Result<(String, String)> {
+    let log = system.log();
+    let mut tally = Tally::new(log.clone(), system.codec().clone()).await?;
+    let shipped: u64 = LOGS.iter().map(|log| log.text.lines().count() as u64).sum();
+
+    let bar = ProgressBar::new(shipped);
+    bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} lines  {msg}")?);
+    let publish = tokio::spawn(publish(log.clone()));
+    let mut last_change = Instant::now();
+    let mut last_seen = String::new();
+    loop {
+        tally.update().await?;
+        let opened = tally.opened.len();
+        let seen = format!(
+            "{} patterns, {} incidents, {} proposals, {opened} change requests",
+            tally.patterns(),
+            tally.analyses.len(),
+            tally.proposals.len(),
+        );
+        bar.set_position(tally.lines);
+        bar.set_message(seen.clone());
+        let published = publish.is_finished();
+        let all_lines = tally.lines + tally.dead_letters >= shipped;
+        if published && all_lines && is_idle(&log).await? && tally.is_settled() {
+            break;
+        }
+        let seen = format!("{} {seen}", tally.lines);
+        if seen != last_seen {
+            last_seen = seen;
+            last_change = Instant::now();
+        } else if last_change.elapsed() > PATIENCE {
+            bail!("nothing has moved for {PATIENCE:?}: {last_seen}");
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    publish.await??;
+    tally.update().await?;
+    bar.finish_and_clear();
+    summary::make(&tally, shipped, repository, started.elapsed()).await
+}
+
+async fn publish(log: Arc<dyn Log>) -> Result<()> {
+    for sample in LOGS {
+        let lines = RawLines::new(sample.source, SHIPPED_BY, None);
+        let mut batch = Vec::with_capacity(BATCH_LINES);
+        for line in sample.text.lines() {
+            batch.push(lines.record(line.as_bytes().to_vec().into(), clock::now_ms()));
+            if batch.len() == BATCH_LINES {
+                log.append(std::mem::take(&mut batch)).await?;
+            }
+        }
+        log.append(batch).await?;
+    }
+    Ok(())
+}
+
+/// Whether every stage has done all that there is.
+async fn is_idle(log: &Arc<dyn Log>) -> Result<bool> {
+    for stage in STAGES {
+        let offsets = log.group_offsets(stage).await?;
+        if offsets.iter().any(|offset| offset.next < offset.end) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn progress_line(text: &str) {
+    let _ = crate::output::note(text);
+}
