@@ -2,6 +2,8 @@
 //!
 //! The runtime sees an engine through these traits alone.
 
+pub mod embedded;
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
