@@ -1,1 +1,27 @@
-//! raw-logs to classified-logs.
+//! raw-logs to classified-logs: masks secrets, joins lines to events, and says what each event is.
+//! Everything here is a pure function of its input; the state of a source is a plain value.
+
+mod alias;
+mod assemble;
+mod category;
+mod classify;
+mod config;
+mod culprit;
+pub mod exception;
+pub mod fingerprint;
+mod mask;
+mod offline;
+mod parse;
+mod scan;
+mod severity;
+pub mod template;
+mod time;
+
+pub use alias::PatternTable;
+pub use assemble::{Assembled, Context, RawLine, SourceState};
+pub use classify::{Classifier, Event};
+pub use config::ClassifierConfig;
+pub use culprit::{MAX_CULPRITS, rank as rank_culprits};
+pub use mask::{Masked, Masker};
+pub use offline::{InspectedEvent, Inspection, Summary};
+pub use parse::{Format, Parsed, Request, parse};

@@ -1,0 +1,304 @@
+//! Decides whether a line belongs to the event before it. Plain functions of the two.
+
+use hephaestus_schemas::Severity;
+use serde::{Deserialize, Serialize};
+
+use super::Assembled;
+use crate::exception::{go, header, is_exception_name, pytest_title};
+use crate::parse;
+use crate::scan::{at, contains};
+
+/// Lines without a header that may follow a traceback and count as its message.
+const MAX_EXTRA: u32 = 16;
+
+/// What the pending event is, as far as its lines tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) enum Shape {
+    /// Text.
+    #[default]
+    Plain,
+    /// Nothing but blank lines so far.
+    Blank,
+    /// An exception of Java or JavaScript.
+    Trace,
+    /// Inside a Python traceback.
+    PythonFrames,
+    /// Behind the line with its type.
+    PythonEnd,
+    /// Behind the sentence that chains the next traceback to it.
+    PythonLink,
+    /// A Go panic, and the goroutines below it.
+    GoPanic,
+    /// A goroutine of a dump without a panic: an event of its own.
+    GoDump,
+    /// A Rust panic.
+    Rust,
+    /// A failure as pytest reports it.
+    Pytest,
+}
+
+/// What becomes of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// It belongs to the event, which then has this shape, and expects more or not.
+    Join(Shape, bool),
+    /// A later line will tell.
+    Hold,
+    /// It begins another event.
+    New,
+}
+
+/// The shape of an event that begins with a line, and whether it expects more.
+pub(super) fn open(line: &str) -> (Shape, bool) {
+    let first = at(line.as_bytes(), 0);
+    match first {
+        0 => (Shape::Blank, false),
+        b'T' if is_traceback(line) => (Shape::PythonFrames, false),
+        b'g' if go::is_goroutine(line) => (Shape::GoDump, false),
+        b'p' | b'f' if is_go_panic(line) => (Shape::GoPanic, true),
+        b't' if is_rust_panic(line) => (Shape::Rust, line.ends_with(':')),
+        b'_' if pytest_title(line).is_some() => (Shape::Pytest, false),
+        _ if first.is_ascii_alphabetic() && opens_exception(line) => (Shape::Trace, true),
+        _ => (Shape::Plain, false),
+    }
+}
+
+/// Whether a line is a whole event, which nothing can follow: a JSON object, a line of an access log.
+pub(super) fn is_whole(line: &str) -> bool {
+    let bytes = line.as_bytes();
+    let json = at(bytes, 0) == b'{' && bytes.last() == Some(&b'}') && bytes.len() > 2;
+    json || (contains(line, "] \"") && parse::is_access(line))
+}
+
+/// Decides about a line. `waiting` says that lines before it are held back already.
+pub(super) fn decide(pending: &Assembled, line: &str, waiting: bool) -> Decision {
+    let shape = pending.shape;
+    let keep = Decision::Join(shape, pending.expects);
+    if shape == Shape::Pytest {
+        return if line.starts_with("=====") || pytest_title(line).is_some() {
+            Decision::New
+        } else {
+            keep
+        };
+    }
+    if line.is_empty() {
+        return if shape == Shape::Blank { keep } else { Decision::Hold };
+    }
+    if shape == Shape::Blank {
+        // Blank lines before an event count to it.
+        let (shape, expects) = open(line);
+        return Decision::Join(shape, expects);
+    }
+    let indented = matches!(at(line.as_bytes(), 0), b' ' | b'\t');
+    let text = line.trim_start();
+    if let Some(decision) = by_marker(pending, text, indented, waiting) {
+        return decision;
+    }
+    if indented {
+        return indented_line(pending, text, waiting);
+    }
+    match shape {
+        Shape::PythonFrames if !is_headed(line) => Decision::Join(Shape::PythonEnd, false),
+        Shape::PythonEnd
+            if pending.extra < MAX_EXTRA && !is_headed(line) && is_headed(first_line(pending)) =>
+        {
+            Decision::Join(Shape::PythonEnd, false)
+        }
+        Shape::GoPanic | Shape::GoDump if is_go_line(line, shape) => keep,
+        Shape::Rust if !is_headed(line) && !opens_other(line) => {
+            if pending.expects {
+                Decision::Join(Shape::Rust, false)
+            } else {
+                rust_tail(pending)
+            }
+        }
+        Shape::Plain if closes_document(pending, line) => keep,
+        Shape::Trace | Shape::GoPanic
+            if pending.expects && !is_headed(line) && !opens_other(line) =>
+        {
+            Decision::Hold
+        }
+        _ => Decision::New,
+    }
+}
+
+/// Behind the message of a Rust panic: a line may still be a part of it if its end follows.
+fn rust_tail(pending: &Assembled) -> Decision {
+    let ended =
+        contains(&pending.text, "\nnote: ") || contains(&pending.text, "\nstack backtrace:");
+    if ended { Decision::New } else { Decision::Hold }
+}
+
+/// Lines that their first words give away.
+fn by_marker(pending: &Assembled, text: &str, indented: bool, waiting: bool) -> Option<Decision> {
+    let shape = pending.shape;
+    match at(text.as_bytes(), 0) {
+        b'T' | b'+' if is_traceback(text) => Some(traceback(pending, indented, waiting)),
+        b'T' | b'D' if is_python_link(text) => {
+            let python = matches!(shape, Shape::PythonEnd | Shape::PythonFrames);
+            python.then_some(Decision::Join(Shape::PythonLink, false))
+        }
+        b'a' if indented && text.starts_with("at ") => match shape {
+            Shape::PythonFrames | Shape::PythonEnd | Shape::Rust => None,
+            _ => Some(Decision::Join(Shape::Trace, false)),
+        },
+        b'C' | b'S' | b'W' | b'[' if is_cause(text) => {
+            let follows = indented || shape == Shape::Trace || is_failing(first_line(pending));
+            Some(if follows { Decision::Join(Shape::Trace, true) } else { Decision::New })
+        }
+        b'.' if shape == Shape::Trace && text.starts_with("... ") => {
+            Some(Decision::Join(shape, false))
+        }
+        b'g' if go::is_goroutine(text) => Some(goroutine(pending, waiting)),
+        b's' | b'S'
+            if text.eq_ignore_ascii_case("stack backtrace:")
+                && matches!(shape, Shape::Rust | Shape::Trace) =>
+        {
+            Some(Decision::Join(shape, false))
+        }
+        b'n' if shape == Shape::Rust && text.starts_with("note: ") => {
+            Some(Decision::Join(shape, false))
+        }
+        _ if !indented && !waiting && shape == Shape::Plain && opens_exception(text) => {
+            let line = first_line(pending);
+            let whole = pending.lines > 1 || !is_headed(line) || !is_failing(line);
+            Some(if whole { Decision::New } else { Decision::Join(Shape::Trace, true) })
+        }
+        _ => None,
+    }
+}
+
+/// A traceback joins the failure that was logged just before it, or the one it is chained to.
+fn traceback(pending: &Assembled, indented: bool, waiting: bool) -> Decision {
+    let join = Decision::Join(Shape::PythonFrames, false);
+    match pending.shape {
+        Shape::PythonLink => join,
+        Shape::Plain => {
+            let line = first_line(pending);
+            let announced = announces(line) || (is_headed(line) && is_failing(line));
+            if indented || (!waiting && announced) { join } else { Decision::New }
+        }
+        _ => Decision::New,
+    }
+}
+
+/// Words that an interpreter or a framework prints above a traceback, without a header.
+fn announces(line: &str) -> bool {
+    [
+        "Exception ignored in",
+        "Exception in ",
+        "Unhandled ",
+        "Uncaught ",
+        "Internal Server Error",
+        "Error in ",
+    ]
+    .iter()
+    .any(|start| line.starts_with(start))
+}
+
+fn goroutine(pending: &Assembled, waiting: bool) -> Decision {
+    match pending.shape {
+        Shape::GoPanic => Decision::Join(Shape::GoPanic, false),
+        Shape::Plain if !waiting && is_headed(first_line(pending)) => {
+            Decision::Join(Shape::GoPanic, false)
+        }
+        _ => Decision::New,
+    }
+}
+
+/// An indented line continues the event, unless it has a time stamp of its own.
+fn indented_line(pending: &Assembled, text: &str, waiting: bool) -> Decision {
+    let may_be_headed = at(text.as_bytes(), 0).is_ascii_digit() || at(text.as_bytes(), 0) == b'[';
+    if may_be_headed && is_headed(text) {
+        return Decision::New;
+    }
+    match pending.shape {
+        Shape::PythonLink => Decision::New,
+        Shape::PythonEnd if waiting => Decision::New,
+        // Inside a message of several lines, before the frames.
+        Shape::Trace if pending.expects => Decision::Hold,
+        shape => Decision::Join(shape, pending.expects),
+    }
+}
+
+fn is_traceback(text: &str) -> bool {
+    text.starts_with("Traceback (most recent call last)")
+        || text.starts_with("+ Exception Group Traceback (most recent call last)")
+}
+
+fn is_python_link(text: &str) -> bool {
+    text.starts_with("During handling of the above exception")
+        || text.starts_with("The above exception was the direct cause")
+}
+
+fn is_go_panic(line: &str) -> bool {
+    line.starts_with("panic: ") || line.starts_with("fatal error: ")
+}
+
+fn is_rust_panic(line: &str) -> bool {
+    line.starts_with("thread '") && contains(line, "panicked at ")
+}
+
+fn is_cause(text: &str) -> bool {
+    ["Caused by:", "Suppressed: ", "Wrapped by: ", "[cause]: ", "[CIRCULAR REFERENCE"]
+        .iter()
+        .any(|start| text.starts_with(start))
+}
+
+/// A line `Type: message` whose type is named as exceptions are.
+fn opens_exception(line: &str) -> bool {
+    // Most lines end here: their first word is no name of a type.
+    let word_end =
+        crate::scan::run_end(line.as_bytes(), 0, |byte| !matches!(byte, b' ' | b':' | b'\t'));
+    let word = crate::scan::slice(line, 0, word_end);
+    let likely = is_exception_name(word)
+        || (word.contains('.') && at(line.as_bytes(), word_end) != b' ')
+        || matches!(word, "Exception" | "Uncaught");
+    likely && header(line).is_some_and(|header| is_exception_name(header.type_name))
+}
+
+/// A line that begins something else, whatever is expected.
+fn opens_other(line: &str) -> bool {
+    let (shape, _) = open(line);
+    shape != Shape::Plain
+}
+
+fn is_go_line(line: &str, shape: Shape) -> bool {
+    let known = go::call(line).is_some()
+        || line.starts_with("created by ")
+        || line.starts_with("[originating from goroutine ")
+        || line.starts_with("...additional frames elided")
+        || (line.starts_with("...") && contains(line, "frames elided"))
+        || line.starts_with("goroutine running on other thread");
+    if known || shape == Shape::GoDump {
+        return known;
+    }
+    // Registers, and what follows the first line of a panic.
+    let register =
+        line.split_ascii_whitespace().nth(1).is_some_and(|value| value.starts_with("0x"))
+            && line.len() < 40;
+    register
+        || line.starts_with("[signal ")
+        || line.starts_with("exit status ")
+        || is_go_panic(line)
+}
+
+/// The end of a document printed over several lines, opened by the event's first line.
+fn closes_document(pending: &Assembled, line: &str) -> bool {
+    let opener = pending.text.trim_end().as_bytes().first().copied();
+    let nested = pending.lines > 1;
+    let opened = matches!(opener, Some(b'{' | b'[')) || contains(first_line(pending), "{");
+    nested && opened && matches!(line, "}" | "]" | "}," | "}]" | "})" | "});" | ")" | "};")
+}
+
+fn first_line(pending: &Assembled) -> &str {
+    pending.text.split('\n').next().unwrap_or("")
+}
+
+fn is_headed(line: &str) -> bool {
+    parse::opening(line).0
+}
+
+fn is_failing(line: &str) -> bool {
+    parse::opening(line).1.is_some_and(|severity| severity >= Severity::Warn)
+}

@@ -1,0 +1,379 @@
+//! Joins the lines of one source to events: tracebacks, panics, dumps, indented continuations.
+//! Promises: the state holds no secret, is bounded, and can be stored and resumed between any two
+//! records; what comes out depends on the source's lines alone.
+
+mod join;
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::ClassifierConfig;
+use crate::mask::Masker;
+use crate::scan::cut;
+use join::{Decision, Shape};
+
+/// Lines held back while it is open whether they belong to the pending event.
+const MAX_HELD_LINES: usize = 64;
+/// Bytes held back likewise.
+const MAX_HELD_BYTES: usize = 16 * 1024;
+/// Bytes read past the bound of a line, so that a secret across the cut is still seen whole.
+const MASK_SLACK: usize = 4096;
+
+/// A record of a source: one line, or several parted by line feeds.
+#[derive(Debug, Clone, Copy)]
+pub struct RawLine<'a> {
+    /// Its offset in its partition.
+    pub offset: u64,
+    /// Its time, in milliseconds since 1970 UTC.
+    pub timestamp_ms: i64,
+    /// What the shipper sent.
+    pub bytes: &'a [u8],
+}
+
+/// An event: the masked lines that belong together, and where they came from.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Assembled {
+    /// The lines, parted by line feeds.
+    pub text: String,
+    /// Offset of the record of the first line.
+    pub first_offset: u64,
+    /// Offset of the record of the last line.
+    pub last_offset: u64,
+    /// Time of the first line's record, in milliseconds since 1970 UTC.
+    pub timestamp_ms: i64,
+    /// Lines, blank ones behind the event included.
+    pub lines: u32,
+    /// Secrets that were masked.
+    pub masked: u32,
+    /// Whether a line or the event passed its bound and was cut.
+    pub truncated: bool,
+    shape: Shape,
+    /// Whether its message or frames are still to come.
+    expects: bool,
+    /// Lines behind the trace that were taken for a part of it.
+    extra: u32,
+}
+
+/// A line held back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Held {
+    text: String,
+    offset: u64,
+    timestamp_ms: i64,
+    masked: u32,
+    truncated: bool,
+}
+
+/// The lines that came last, the oldest first, masked.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Context {
+    lines: VecDeque<String>,
+}
+
+impl Context {
+    /// A copy of the lines.
+    pub fn to_vec(&self) -> Vec<String> {
+        self.lines.iter().cloned().collect()
+    }
+
+    /// Adds the last lines of an event.
+    fn add(&mut self, text: &str, config: &ClassifierConfig) {
+        if config.context_lines == 0 {
+            return;
+        }
+        if memchr::memchr(b'\n', text.as_bytes()).is_none() {
+            return self.add_line(text, config);
+        }
+        let mut last: Vec<&str> = text.rsplit('\n').take(config.context_lines).collect();
+        last.reverse();
+        for line in last {
+            self.add_line(line, config);
+        }
+    }
+
+    fn add_line(&mut self, line: &str, config: &ClassifierConfig) {
+        let mut slot = String::new();
+        while self.lines.len() >= config.context_lines {
+            slot = self.lines.pop_front().unwrap_or_default();
+        }
+        slot.clear();
+        slot.push_str(cut(line, config.context_line_bytes));
+        self.lines.push_back(slot);
+    }
+}
+
+/// What is remembered of one source between two of its records.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SourceState {
+    pending: Option<Assembled>,
+    held: Vec<Held>,
+    held_bytes: usize,
+    context: Context,
+    /// Lines of a private key still awaited.
+    key_lines: u32,
+}
+
+/// One masked line on its way into the state.
+struct Line<'a> {
+    text: &'a str,
+    offset: u64,
+    timestamp_ms: i64,
+    masked: u32,
+    truncated: bool,
+    inside_key: bool,
+}
+
+impl SourceState {
+    /// Whether nothing waits for a further line.
+    pub fn is_idle(&self) -> bool {
+        self.pending.is_none() && self.held.is_empty()
+    }
+
+    /// Offset of the oldest record whose event is not complete.
+    pub fn oldest_offset(&self) -> Option<u64> {
+        self.pending.as_ref().map(|pending| pending.first_offset)
+    }
+
+    /// Takes a record; hands every event that it completes to `sink`, with the lines before it.
+    pub fn push(
+        &mut self,
+        record: RawLine<'_>,
+        masker: &Masker,
+        config: &ClassifierConfig,
+        sink: &mut impl FnMut(&Assembled, &Context),
+    ) {
+        let mut bytes = record.bytes;
+        if let [rest @ .., b'\n'] = bytes {
+            bytes = rest;
+        }
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', bytes).chain(std::iter::once(bytes.len())) {
+            let line = bytes.get(start..end).unwrap_or(&[]);
+            start = end + 1;
+            self.take(record, line, masker, config, sink);
+        }
+    }
+
+    /// Completes what is pending, as when no further line came in time.
+    pub fn flush(
+        &mut self,
+        config: &ClassifierConfig,
+        sink: &mut impl FnMut(&Assembled, &Context),
+    ) {
+        // Releasing held lines makes the last of them pending, which is released in its turn.
+        self.release(config, sink);
+        self.emit(config, sink);
+        debug_assert!(self.is_idle());
+    }
+
+    /// Cleans and masks a raw line, and takes it.
+    fn take(
+        &mut self,
+        record: RawLine<'_>,
+        raw: &[u8],
+        masker: &Masker,
+        config: &ClassifierConfig,
+        sink: &mut impl FnMut(&Assembled, &Context),
+    ) {
+        let bounded = raw.get(..config.max_line_bytes + MASK_SLACK).unwrap_or(raw);
+        let text = String::from_utf8_lossy(bounded);
+        let clean = without_escapes(text.trim_end_matches(['\r', '\n', ' ', '\t']));
+        let masked = masker.mask(&clean, &mut self.key_lines);
+        let kept = cut(&masked.text, config.max_line_bytes);
+        let line = Line {
+            text: kept,
+            offset: record.offset,
+            timestamp_ms: record.timestamp_ms,
+            masked: masked.count,
+            truncated: bounded.len() < raw.len() || kept.len() < masked.text.len(),
+            inside_key: masked.inside_key,
+        };
+        self.add(&line, config, sink);
+    }
+
+    fn add(
+        &mut self,
+        line: &Line<'_>,
+        config: &ClassifierConfig,
+        sink: &mut impl FnMut(&Assembled, &Context),
+    ) {
+        let Some(pending) = &self.pending else {
+            return self.open(line, config, sink);
+        };
+        let decision = if line.inside_key {
+            Decision::Join(pending.shape, pending.expects)
+        } else {
+            join::decide(pending, line.text, !self.held.is_empty())
+        };
+        let full = pending.lines >= config.max_event_lines;
+        match decision {
+            Decision::Join(shape, expects) if !full => self.join(line, shape, expects, config),
+            Decision::Hold if !full => self.hold(line, config, sink),
+            _ => {
+                self.release(config, sink);
+                self.emit(config, sink);
+                self.open(line, config, sink);
+            }
+        }
+    }
+
+    /// Begins an event with a line; one that is known to be whole is completed at once.
+    fn open(
+        &mut self,
+        line: &Line<'_>,
+        config: &ClassifierConfig,
+        sink: &mut impl FnMut(&Assembled, &Context),
+    ) {
+        let (shape, expects) = join::open(line.text);
+        let event = Assembled {
+            text: line.text.to_owned(),
+            first_offset: line.offset,
+            last_offset: line.offset,
+            timestamp_ms: line.timestamp_ms,
+            lines: 1,
+            masked: line.masked,
+            truncated: line.truncated,
+            shape,
+            expects,
+            extra: 0,
+        };
+        self.pending = Some(event);
+        if join::is_whole(line.text) {
+            self.emit(config, sink);
+        }
+    }
+
+    fn join(&mut self, line: &Line<'_>, shape: Shape, expects: bool, config: &ClassifierConfig) {
+        let Some(pending) = &mut self.pending else { return };
+        for held in self.held.drain(..) {
+            pending.append(&held.text, held.offset, held.masked, held.truncated, config);
+        }
+        self.held_bytes = 0;
+        pending.append(line.text, line.offset, line.masked, line.truncated, config);
+        let follows_trace = shape == pending.shape && shape == Shape::PythonEnd;
+        pending.extra = if follows_trace { pending.extra + 1 } else { 0 };
+        pending.shape = shape;
+        pending.expects = expects;
+    }
+
+    fn hold(
+        &mut self,
+        line: &Line<'_>,
+        config: &ClassifierConfig,
+        sink: &mut impl FnMut(&Assembled, &Context),
+    ) {
+        let full =
+            self.held.len() >= MAX_HELD_LINES || self.held_bytes + line.text.len() > MAX_HELD_BYTES;
+        if full {
+            self.release(config, sink);
+            if let Some(pending) = &mut self.pending {
+                pending.expects = false;
+            }
+            return self.add(line, config, sink);
+        }
+        self.held_bytes += line.text.len();
+        self.held.push(Held {
+            text: line.text.to_owned(),
+            offset: line.offset,
+            timestamp_ms: line.timestamp_ms,
+            masked: line.masked,
+            truncated: line.truncated,
+        });
+    }
+
+    /// Gives up waiting: blank lines count to the pending event, the first other one ends it, and
+    /// the rest are taken as if they came only now, with nothing expected any more.
+    fn release(&mut self, config: &ClassifierConfig, sink: &mut impl FnMut(&Assembled, &Context)) {
+        let held = std::mem::take(&mut self.held);
+        self.held_bytes = 0;
+        for line in held {
+            let line_ref = Line {
+                text: &line.text,
+                offset: line.offset,
+                timestamp_ms: line.timestamp_ms,
+                masked: line.masked,
+                truncated: line.truncated,
+                inside_key: false,
+            };
+            if let Some(pending) = &mut self.pending {
+                pending.expects = false;
+                let blank = line.text.is_empty();
+                if blank {
+                    pending.lines = pending.lines.saturating_add(1);
+                    pending.last_offset = line.offset;
+                    continue;
+                }
+                if let Decision::Join(shape, _) = join::decide(pending, &line.text, false) {
+                    self.join(&line_ref, shape, false, config);
+                    continue;
+                }
+            }
+            self.emit(config, sink);
+            self.open(&line_ref, config, sink);
+            if let Some(pending) = &mut self.pending {
+                pending.expects = false;
+            }
+        }
+    }
+
+    fn emit(&mut self, config: &ClassifierConfig, sink: &mut impl FnMut(&Assembled, &Context)) {
+        if let Some(event) = self.pending.take() {
+            sink(&event, &self.context);
+            self.context.add(&event.text, config);
+        }
+    }
+}
+
+impl Assembled {
+    fn append(
+        &mut self,
+        text: &str,
+        offset: u64,
+        masked: u32,
+        truncated: bool,
+        config: &ClassifierConfig,
+    ) {
+        self.lines = self.lines.saturating_add(1);
+        self.last_offset = offset;
+        self.masked = self.masked.saturating_add(masked);
+        self.truncated |= truncated;
+        // A private key is one placeholder, however many lines it took.
+        if text == crate::mask::PRIVATE_KEY && self.text.ends_with(text) {
+            return;
+        }
+        let room = config.max_event_bytes.saturating_sub(self.text.len() + 1);
+        let kept = cut(text, room);
+        self.truncated |= kept.len() < text.len();
+        if self.shape == Shape::Blank {
+            self.text.clear();
+        } else if room > 0 {
+            self.text.push('\n');
+        }
+        self.text.push_str(kept);
+    }
+}
+
+/// The text without the terminal's escape sequences (ECMA-48, CSI).
+fn without_escapes(text: &str) -> Cow<'_, str> {
+    const ESCAPE: char = '\u{1b}';
+    if memchr::memchr(0x1b, text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
+        if char != ESCAPE {
+            clean.push(char);
+        } else if chars.peek() == Some(&'[') {
+            chars.next();
+            for parameter in chars.by_ref() {
+                if ('\u{40}'..='\u{7e}').contains(&parameter) {
+                    break;
+                }
+            }
+        }
+    }
+    Cow::Owned(clean)
+}

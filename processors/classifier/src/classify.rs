@@ -1,0 +1,265 @@
+//! From an assembled event to a `ClassifiedLog`.
+//! Promises: a pure function of the event, its source's name and its context.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use hephaestus_schemas::{ClassifiedLog, Exception, Severity};
+
+use crate::assemble::{Assembled, Context, RawLine, SourceState};
+use crate::category::Categories;
+use crate::config::ClassifierConfig;
+use crate::exception::{self, Rules};
+use crate::mask::Masker;
+use crate::parse::{self, Parsed, Request};
+use crate::scan::{at, cut, run_end, slice, tail};
+use crate::{culprit, fingerprint, template};
+
+/// Bytes kept of one attribute.
+const MAX_ATTRIBUTE: usize = 512;
+/// Segments of a path that its route keeps.
+const MAX_SEGMENTS: usize = 6;
+/// Longest segment of a path that is taken for a word.
+const MAX_SEGMENT: usize = 24;
+
+/// An event, classified, and the records it was read from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// What is published.
+    pub log: ClassifiedLog,
+    /// Offset of the first record.
+    pub first_offset: u64,
+    /// Offset of the last record.
+    pub last_offset: u64,
+}
+
+/// Turns records into events. It holds no state of a source and is shared by all of them.
+#[derive(Debug, Clone)]
+pub struct Classifier {
+    config: ClassifierConfig,
+    masker: Masker,
+    rules: Rules,
+    categories: Categories,
+}
+
+impl Classifier {
+    /// A classifier with these settings.
+    pub fn new(config: ClassifierConfig) -> Self {
+        let masker = Masker::new(&config.secret_keys);
+        let rules = Rules::new(&config.in_app, &config.not_in_app);
+        Self { config, masker, rules, categories: Categories::default() }
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &ClassifierConfig {
+        &self.config
+    }
+
+    /// Takes a record of `source` (`service/instance/stream`) and returns the events it completes.
+    pub fn push(&self, state: &mut SourceState, source: &str, record: RawLine<'_>) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.push_with(state, source, record, &mut |event| events.push(event));
+        events
+    }
+
+    /// As `push`, but hands each event to `sink`.
+    pub fn push_with(
+        &self,
+        state: &mut SourceState,
+        source: &str,
+        record: RawLine<'_>,
+        sink: &mut impl FnMut(Event),
+    ) {
+        state.push(record, &self.masker, &self.config, &mut |event, context| {
+            sink(self.event(source, event, context));
+        });
+    }
+
+    /// Completes what is pending of a source: no further line came within the time-out.
+    pub fn flush(&self, state: &mut SourceState, source: &str) -> Vec<Event> {
+        let mut events = Vec::new();
+        state.flush(&self.config, &mut |event, context| {
+            events.push(self.event(source, event, context));
+        });
+        events
+    }
+
+    fn event(&self, source: &str, event: &Assembled, context: &Context) -> Event {
+        Event {
+            log: self.classify(source, event, context),
+            first_offset: event.first_offset,
+            last_offset: event.last_offset,
+        }
+    }
+
+    /// Classifies an event.
+    pub fn classify(&self, source: &str, event: &Assembled, context: &Context) -> ClassifiedLog {
+        let record_micros = event.timestamp_ms.saturating_mul(1_000);
+        let (first_line, rest) = split_first_line(&event.text);
+        let mut parsed = parse::parse(first_line, record_micros);
+        let found = self.exception(&mut parsed, rest);
+        let message = message(&parsed, rest, found.as_ref());
+        let exception = found.map(|found| found.exception);
+        let severity = severity(&parsed, exception.as_ref());
+        let failing = severity >= Severity::Error || exception.is_some();
+        let template = match &parsed.request {
+            Some(request) => request_template(request),
+            None => template::template(&message),
+        };
+        let (category, reason) = match (&exception, &parsed.request) {
+            (Some(exception), _) => self.categories.of_exception(exception),
+            (None, Some(request)) => self.categories.of_request(request.status),
+            (None, None) => self.categories.of_line(&template, severity),
+        };
+        let fingerprint = match &exception {
+            Some(exception) => fingerprint::of_exception(exception),
+            None => fingerprint::of_line(&template, failing),
+        };
+        let culprits =
+            exception.as_ref().map(|found| culprit::rank(found, &self.rules)).unwrap_or_default();
+        let with_context = failing || severity >= Severity::Warn;
+        let service = match &parsed.service {
+            Some(service) => cut(service, MAX_ATTRIBUTE).to_owned(),
+            None => source.split('/').next().unwrap_or("").to_owned(),
+        };
+        ClassifiedLog {
+            fingerprint,
+            pattern_id: template::pattern_id(&template),
+            template,
+            source: source.to_owned(),
+            service,
+            timestamp: parsed.timestamp.unwrap_or(record_micros),
+            timestamp_from_record: parsed.timestamp.is_none(),
+            severity,
+            category: category.to_owned(),
+            category_reason: reason.to_owned(),
+            message,
+            exception,
+            culprits,
+            context: if with_context { context.to_vec() } else { Vec::new() },
+            attributes: attributes(&parsed),
+            lines: i32::try_from(event.lines).unwrap_or(i32::MAX),
+            masked: i32::try_from(event.masked).unwrap_or(i32::MAX),
+            truncated: event.truncated,
+        }
+    }
+
+    /// The exception in an event: in a field of its own, or in the text.
+    fn exception(&self, parsed: &mut Parsed<'_>, rest: &str) -> Option<exception::Found> {
+        if let Some(stack) = &parsed.stack {
+            if let Some(mut found) = exception::find(stack, &self.rules) {
+                if let Some(type_name) = &parsed.error_type {
+                    if found.exception.type_name.is_empty() || found.exception.type_name == "Error"
+                    {
+                        found.exception.type_name = type_name.to_string();
+                    }
+                }
+                found.start = usize::MAX;
+                return Some(found);
+            }
+        }
+        let found = if rest.is_empty() {
+            exception::find(&parsed.message, &self.rules)
+        } else {
+            exception::find(&format!("{}{rest}", parsed.message), &self.rules)
+        };
+        if found.is_some() {
+            return found;
+        }
+        let type_name = parsed.error_type.as_deref().filter(|name| !name.is_empty())?;
+        let message = parsed.error_message.as_deref().unwrap_or("");
+        let exception = Exception {
+            type_name: cut(type_name, MAX_ATTRIBUTE).to_owned(),
+            message: cut(message, exception::MAX_MESSAGE).to_owned(),
+            ..Exception::default()
+        };
+        Some(exception::Found { exception, start: usize::MAX })
+    }
+}
+
+/// The first line, and the rest with the line feed before it.
+fn split_first_line(text: &str) -> (&str, &str) {
+    match memchr::memchr(b'\n', text.as_bytes()) {
+        Some(end) => (slice(text, 0, end), tail(text, end)),
+        None => (text, ""),
+    }
+}
+
+/// The event's own message: what stands before the trace, or else the exception's type and message.
+fn message(parsed: &Parsed<'_>, rest: &str, found: Option<&exception::Found>) -> String {
+    let Some(found) = found else {
+        return format!("{}{rest}", parsed.message);
+    };
+    let whole: Cow<'_, str> = if rest.is_empty() || found.start == usize::MAX {
+        Cow::Borrowed(&parsed.message)
+    } else {
+        Cow::Owned(format!("{}{rest}", parsed.message))
+    };
+    let before = cut(&whole, found.start).trim();
+    let stripped = before.trim_end_matches(|char: char| matches!(char, ':' | '-' | ' '));
+    if stripped.is_empty() {
+        let exception = &found.exception;
+        return if exception.message.is_empty() {
+            exception.type_name.clone()
+        } else {
+            format!("{}: {}", exception.type_name, exception.message)
+        };
+    }
+    before.to_owned()
+}
+
+fn severity(parsed: &Parsed<'_>, exception: Option<&Exception>) -> Severity {
+    if let Some(severity) = parsed.severity {
+        return severity;
+    }
+    match exception {
+        Some(exception) => match exception.type_name.as_str() {
+            "fatal error" | "runtime error" => Severity::Fatal,
+            "goroutine" => Severity::Info,
+            _ => Severity::Error,
+        },
+        None => Severity::Info,
+    }
+}
+
+fn attributes(parsed: &Parsed<'_>) -> BTreeMap<String, String> {
+    let mut attributes = BTreeMap::new();
+    for (name, value) in &parsed.attributes {
+        if !value.is_empty() {
+            attributes.insert((*name).to_owned(), cut(value, MAX_ATTRIBUTE).to_owned());
+        }
+    }
+    if let Some(request) = &parsed.request {
+        attributes.insert("http_route".to_owned(), route(request));
+    }
+    attributes
+}
+
+/// `GET /users/<id> 500`: what requests of one kind share.
+fn request_template(request: &Request<'_>) -> String {
+    format!("{} {} {}", cut(request.method, 16), route(request), request.status)
+}
+
+/// A path with its variable segments masked. What was not found names no route.
+fn route(request: &Request<'_>) -> String {
+    if request.status == 404 || request.status == 400 {
+        return "<path>".to_owned();
+    }
+    let mut text = String::with_capacity(request.path.len());
+    for (index, segment) in request.path.split('/').enumerate() {
+        if index > MAX_SEGMENTS {
+            text.push_str("/<path>");
+            break;
+        }
+        if index > 0 {
+            text.push('/');
+        }
+        let bytes = segment.as_bytes();
+        let versioned = at(bytes, 0) == b'v'
+            && bytes.len() <= 3
+            && run_end(bytes, 1, |byte| byte.is_ascii_digit()) == bytes.len();
+        let variable = segment.len() > MAX_SEGMENT || bytes.iter().any(u8::is_ascii_digit);
+        if variable && !versioned { text.push_str("<id>") } else { text.push_str(segment) }
+    }
+    text
+}

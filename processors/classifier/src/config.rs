@@ -1,0 +1,46 @@
+//! Settings of the classifier. Every bound has its name here.
+
+use serde::{Deserialize, Serialize};
+
+/// How the classifier reads logs; the same for every source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClassifierConfig {
+    /// Bytes kept of one line; what is longer is cut.
+    pub max_line_bytes: usize,
+    /// Bytes kept of one event of several lines.
+    pub max_event_bytes: usize,
+    /// Lines after which an event ends in any case.
+    pub max_event_lines: u32,
+    /// Lines before an event that are kept with it as its context.
+    pub context_lines: usize,
+    /// Bytes kept of each of those lines.
+    pub context_line_bytes: usize,
+    /// Milliseconds without a further line after which a pending event is complete.
+    pub flush_timeout_ms: u64,
+    /// Prefixes of modules, functions or files that belong to the application.
+    pub in_app: Vec<String>,
+    /// Prefixes of modules, functions or files that do not.
+    pub not_in_app: Vec<String>,
+    /// Further names of fields whose values are secrets.
+    pub secret_keys: Vec<String>,
+    /// Patterns that one instance remembers in order to learn which of them are one.
+    pub max_patterns: usize,
+}
+
+impl Default for ClassifierConfig {
+    fn default() -> Self {
+        Self {
+            max_line_bytes: 64 * 1024,
+            max_event_bytes: 256 * 1024,
+            max_event_lines: 10_000,
+            context_lines: 10,
+            context_line_bytes: 512,
+            flush_timeout_ms: 1_000,
+            in_app: Vec::new(),
+            not_in_app: Vec::new(),
+            secret_keys: Vec::new(),
+            max_patterns: 100_000,
+        }
+    }
+}

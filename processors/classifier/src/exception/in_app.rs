@@ -1,0 +1,211 @@
+//! Whether a frame belongs to the application, to a test, to a library or to the runtime.
+//! Rules are data: lists of prefixes and parts of paths.
+
+use hephaestus_schemas::Frame;
+
+/// Where a frame lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The application's own code, its tests included.
+    Application,
+    /// A dependency.
+    Library,
+    /// The language's runtime, its standard library, or a runner of tests or builds.
+    Runtime,
+}
+
+/// Classes of Java's own and of what runs programs and tests.
+const JAVA_RUNTIME: [&str; 17] = [
+    "java.",
+    "javax.",
+    "jdk.",
+    "sun.",
+    "com.sun.",
+    "jakarta.",
+    "kotlin.",
+    "kotlinx.",
+    "scala.",
+    "junit.",
+    "org.junit.",
+    "org.testng.",
+    "org.hamcrest.",
+    "org.apache.tools.ant.",
+    "org.apache.maven.",
+    "org.gradle.",
+    "groovy.",
+];
+
+/// Classes of well-known Java libraries and frameworks.
+const JAVA_LIBRARY: [&str; 21] = [
+    "org.springframework.",
+    "org.hibernate.",
+    "org.eclipse.jetty.",
+    "org.apache.catalina.",
+    "org.apache.coyote.",
+    "org.apache.tomcat.",
+    "io.netty.",
+    "io.undertow.",
+    "reactor.",
+    "io.reactivex.",
+    "com.fasterxml.",
+    "com.zaxxer.",
+    "org.slf4j.",
+    "ch.qos.logback.",
+    "org.apache.logging.",
+    "org.jboss.",
+    "io.vertx.",
+    "io.grpc.",
+    "org.postgresql.",
+    "com.mysql.",
+    "net.bytebuddy.",
+];
+
+/// Parts of a path that only a library's file has.
+const LIBRARY_PATHS: [&str; 9] = [
+    "/site-packages/",
+    "/dist-packages/",
+    "/node_modules/",
+    "/pkg/mod/",
+    "/.cargo/registry/",
+    "/.cargo/git/",
+    "/vendor/",
+    "\\site-packages\\",
+    "\\node_modules\\",
+];
+
+/// Parts of a path that only a runtime's file has.
+const RUNTIME_PATHS: [&str; 12] = [
+    "/lib/python",
+    "\\lib\\python",
+    "<frozen",
+    "<string>",
+    "node:",
+    "/usr/local/go/",
+    "/libexec/src/",
+    "/go/src/runtime/",
+    "/rustc/",
+    "/rust/library/",
+    "/rustlib/src/",
+    "internal/modules/",
+];
+
+/// Packages of Go's standard library that appear in dumps, and Rust's own crates.
+const RUNTIME_FUNCTIONS: [&str; 24] = [
+    "runtime.",
+    "runtime/",
+    "testing.",
+    "net/http.",
+    "sync.",
+    "reflect.",
+    "syscall.",
+    "internal/",
+    "panic(",
+    "std::",
+    "core::",
+    "alloc::",
+    "<core::",
+    "<alloc::",
+    "<std::",
+    "rust_begin_unwind",
+    "__rust",
+    "_main",
+    "__libc",
+    "_start",
+    "created by ",
+    "bufio.",
+    "encoding/",
+    "database/sql.",
+];
+
+/// The rules in force: those above, and prefixes from the configuration, which win.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    in_app: Vec<String>,
+    not_in_app: Vec<String>,
+}
+
+impl Rules {
+    /// Rules with further prefixes of modules, functions or files, inside and outside the application.
+    pub fn new(in_app: &[String], not_in_app: &[String]) -> Self {
+        Self { in_app: in_app.to_vec(), not_in_app: not_in_app.to_vec() }
+    }
+
+    /// Where a frame lies.
+    pub fn kind(&self, frame: &Frame) -> Kind {
+        let module = frame.module.as_deref().unwrap_or("");
+        let function = frame.function.as_deref().unwrap_or("");
+        let file = frame.file.as_deref().unwrap_or("");
+        let names = [module, function, file];
+        let any = |prefixes: &[String]| {
+            prefixes.iter().any(|prefix| names.iter().any(|name| name.starts_with(prefix.as_str())))
+        };
+        if any(&self.in_app) {
+            return Kind::Application;
+        }
+        if any(&self.not_in_app) {
+            return Kind::Library;
+        }
+        if LIBRARY_PATHS.iter().any(|part| file.contains(part)) {
+            return Kind::Library;
+        }
+        if RUNTIME_PATHS.iter().any(|part| file.contains(part))
+            || matches!(file, "<anonymous>" | "native" | "<stdin>")
+        {
+            return Kind::Runtime;
+        }
+        if file.is_empty() && function.is_empty() {
+            return Kind::Runtime;
+        }
+        let is_java = file.ends_with(".java")
+            || file.ends_with(".kt")
+            || file.ends_with(".scala")
+            || file.is_empty()
+            || matches!(file, "Native Method" | "Unknown Source" | "<generated>");
+        if is_java && !module.is_empty() {
+            if JAVA_RUNTIME.iter().any(|prefix| module.starts_with(prefix)) {
+                return Kind::Runtime;
+            }
+            if JAVA_LIBRARY.iter().any(|prefix| module.starts_with(prefix))
+                || module.contains("$$EnhancerBy")
+            {
+                return Kind::Library;
+            }
+            return Kind::Application;
+        }
+        if function == "panic"
+            || RUNTIME_FUNCTIONS.iter().any(|prefix| function.starts_with(prefix))
+        {
+            return Kind::Runtime;
+        }
+        Kind::Application
+    }
+}
+
+/// Whether a frame lies in test code.
+pub(crate) fn is_test(frame: &Frame) -> bool {
+    let module = frame.module.as_deref().unwrap_or("");
+    let file = frame.file.as_deref().unwrap_or("");
+    let function = frame.function.as_deref().unwrap_or("");
+    let class = module.rsplit('.').next().unwrap_or("");
+    let outer = class.split('$').next().unwrap_or("");
+    let java_test = outer.ends_with("Test")
+        || outer.ends_with("Tests")
+        || outer.ends_with("TestCase")
+        || outer.starts_with("Test") && outer.as_bytes().get(4).is_some_and(u8::is_ascii_uppercase)
+        || outer.ends_with("TestBase")
+        || outer.ends_with("TestUtils")
+        || outer.ends_with("TestUtil")
+        || outer.ends_with("IT");
+    let base = file.rsplit(['/', '\\']).next().unwrap_or("");
+    let in_tests =
+        ["/tests/", "/test/", "/testing/", "/__tests__/"].iter().any(|part| file.contains(part))
+            || file.starts_with("tests/")
+            || file.starts_with("test/")
+            || file.starts_with("testing/");
+    let by_name = base.starts_with("test_")
+        || base.starts_with("conftest")
+        || base.contains("_test.")
+        || base.contains(".test.")
+        || base.contains(".spec.");
+    java_test || in_tests || by_name || function.contains("::tests::")
+}

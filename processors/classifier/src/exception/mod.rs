@@ -1,0 +1,125 @@
+//! Exceptions in the text of an event: type, message, frames (the innermost first), causes.
+//! Promises: never panics, linear in the text, bounded in frames and in the length of a chain.
+
+pub mod go;
+mod in_app;
+mod java;
+mod javascript;
+mod names;
+mod pytest;
+mod python;
+mod rust;
+
+pub(crate) use in_app::is_test;
+pub use in_app::{Kind, Rules};
+pub(crate) use names::{header, is_exception_name};
+pub(crate) use pytest::title as pytest_title;
+
+use hephaestus_schemas::{Exception, Frame};
+
+use crate::scan::{contains, cut};
+
+/// Frames kept of one exception.
+pub const MAX_FRAMES: usize = 1024;
+/// Exceptions kept of one chain of causes.
+pub const MAX_CHAIN: usize = 16;
+/// Bytes kept of an exception's message.
+pub const MAX_MESSAGE: usize = 4096;
+
+/// An exception and where its text begins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The exception, with its causes.
+    pub exception: Exception,
+    /// Byte in the text at which the trace begins; what stands before is the event's own message.
+    pub start: usize,
+}
+
+/// Looks for an exception in the text of an event.
+pub fn find(text: &str, rules: &Rules) -> Option<Found> {
+    let mut found = by_runtime(text, rules)?;
+    bound(&mut found.exception, rules);
+    Some(found)
+}
+
+fn by_runtime(text: &str, rules: &Rules) -> Option<Found> {
+    let has_lines = memchr::memchr(b'\n', text.as_bytes()).is_some();
+    if !has_lines {
+        return rust::one_line(text).or_else(|| go::one_line(text)).or_else(|| bare(text));
+    }
+    if contains(text, "Traceback (most recent call last)") {
+        if let Some(found) = python::find(text) {
+            return Some(found);
+        }
+    }
+    if contains(text, "panicked at ") {
+        if let Some(found) = rust::find(text) {
+            return Some(found);
+        }
+    }
+    if contains(text, "goroutine ")
+        || text.starts_with("panic: ")
+        || text.starts_with("fatal error: ")
+    {
+        if let Some(found) = go::find(text) {
+            return Some(found);
+        }
+    }
+    if contains(text, "at ") {
+        if let Some(found) = java::find(text).or_else(|| javascript::find(text)) {
+            return Some(found);
+        }
+    }
+    let _ = rules;
+    pytest::find(text).or_else(|| bare(text))
+}
+
+/// An exception of which only the first line is there: `ValueError: bad`.
+fn bare(text: &str) -> Option<Found> {
+    let first = text.lines().next().unwrap_or("");
+    let header = header(first)?;
+    if !is_exception_name(header.type_name) || header.type_name.len() < 8 {
+        return None;
+    }
+    let rest = crate::scan::tail(text, first.len());
+    let message = format!("{}{}", header.message, rest);
+    Some(Found { exception: exception(header.type_name, message.trim(), Vec::new()), start: 0 })
+}
+
+/// Makes an exception, its message cut to the bound.
+fn exception(type_name: &str, message: &str, frames: Vec<Frame>) -> Exception {
+    Exception {
+        type_name: cut(type_name, 512).to_owned(),
+        message: cut(message, MAX_MESSAGE).to_owned(),
+        frames,
+        cause: None,
+    }
+}
+
+/// Links exceptions, the outermost first, into one chain.
+fn chain(sections: Vec<Exception>) -> Option<Exception> {
+    let mut whole: Option<Exception> = None;
+    let kept = sections.into_iter().take(MAX_CHAIN).collect::<Vec<_>>();
+    for mut section in kept.into_iter().rev() {
+        section.cause = whole.map(Box::new);
+        whole = Some(section);
+    }
+    whole
+}
+
+/// Cuts the frames of a chain to their bound and tells which belong to the application.
+fn bound(exception: &mut Exception, rules: &Rules) {
+    let mut current = Some(exception);
+    while let Some(exception) = current {
+        exception.frames.truncate(MAX_FRAMES);
+        for frame in &mut exception.frames {
+            frame.in_app = rules.kind(frame) == Kind::Application;
+        }
+        current = exception.cause.as_deref_mut();
+    }
+}
+
+/// Reads a line number; none where it does not fit.
+fn line_number(text: &str) -> Option<i32> {
+    text.parse().ok()
+}

@@ -1,0 +1,142 @@
+//! Classifies a whole input at once, as `inspect` does.
+//! Promises: one event after the other in bounded memory, with the lines each was read from.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead};
+
+use hephaestus_schemas::ClassifiedLog;
+
+use crate::alias::PatternTable;
+use crate::assemble::{RawLine, SourceState};
+use crate::classify::{Classifier, Event};
+
+/// An event and its place in the input.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InspectedEvent {
+    /// Its first line, from 1.
+    pub first_line: u64,
+    /// Its last line.
+    pub last_line: u64,
+    /// The event.
+    pub log: ClassifiedLog,
+}
+
+/// What was seen of an input.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// Lines read.
+    pub lines: u64,
+    /// Events found.
+    pub events: u64,
+    /// Patterns found, aliases counted as the pattern they became.
+    pub patterns: u64,
+    /// Ids of patterns that turned out to be another, and that other's id.
+    pub aliases: BTreeMap<String, String>,
+}
+
+/// Reads an input line by line and hands each event to `sink`. `reference_ms` (milliseconds since
+/// 1970) stands in for the time of the records that there are none of.
+pub struct Inspection<'a> {
+    classifier: &'a Classifier,
+    source: String,
+    reference_ms: i64,
+    state: SourceState,
+    table: PatternTable,
+    lines: u64,
+    events: u64,
+}
+
+impl<'a> Inspection<'a> {
+    /// An inspection of one source.
+    pub fn new(classifier: &'a Classifier, source: &str, reference_ms: i64) -> Self {
+        Self {
+            classifier,
+            source: source.to_owned(),
+            reference_ms,
+            state: SourceState::default(),
+            table: PatternTable::new(classifier.config().max_patterns),
+            lines: 0,
+            events: 0,
+        }
+    }
+
+    /// Takes one line, with or without its line feed.
+    pub fn line(&mut self, bytes: &[u8], sink: &mut impl FnMut(InspectedEvent)) {
+        self.lines += 1;
+        let record = RawLine { offset: self.lines, timestamp_ms: self.reference_ms, bytes };
+        let (table, events) = (&mut self.table, &mut self.events);
+        self.classifier.push_with(&mut self.state, &self.source, record, &mut |event| {
+            *events += 1;
+            sink(inspected(table, event));
+        });
+    }
+
+    /// Takes a whole input that lies in memory.
+    pub fn bytes(&mut self, input: &[u8], sink: &mut impl FnMut(InspectedEvent)) {
+        let input = input.strip_suffix(b"\n").unwrap_or(input);
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', input).chain(std::iter::once(input.len())) {
+            self.line(input.get(start..end).unwrap_or(&[]), sink);
+            start = end + 1;
+        }
+    }
+
+    /// Takes an input to its end. A line longer than the bound is read on without being kept.
+    ///
+    /// # Errors
+    /// What the input's reader reports.
+    pub fn read(
+        &mut self,
+        input: &mut impl BufRead,
+        sink: &mut impl FnMut(InspectedEvent),
+    ) -> io::Result<()> {
+        // Past this the line is cut anyway; the rest is only counted as read.
+        let bound =
+            self.classifier.config().max_line_bytes.saturating_mul(2).saturating_add(64 * 1024);
+        let mut line: Vec<u8> = Vec::new();
+        loop {
+            line.clear();
+            let mut ended = false;
+            let mut read_any = false;
+            while !ended {
+                let chunk = input.fill_buf()?;
+                if chunk.is_empty() {
+                    break;
+                }
+                read_any = true;
+                let (taken, end) = match memchr::memchr(b'\n', chunk) {
+                    Some(found) => (found, found + 1),
+                    None => (chunk.len(), chunk.len()),
+                };
+                ended = end > taken;
+                let room = bound.saturating_sub(line.len()).min(taken);
+                line.extend_from_slice(chunk.get(..room).unwrap_or(&[]));
+                input.consume(end);
+            }
+            if !read_any {
+                return Ok(());
+            }
+            self.line(&line, sink);
+        }
+    }
+
+    /// Ends the input: hands over what is pending, and says what was seen.
+    pub fn finish(mut self, sink: &mut impl FnMut(InspectedEvent)) -> Summary {
+        for event in self.classifier.flush(&mut self.state, &self.source) {
+            self.events += 1;
+            sink(inspected(&mut self.table, event));
+        }
+        Summary {
+            lines: self.lines,
+            events: self.events,
+            patterns: self.table.canonical_count() as u64,
+            aliases: self.table.aliases(),
+        }
+    }
+}
+
+fn inspected(table: &mut PatternTable, event: Event) -> InspectedEvent {
+    let log = event.log;
+    table.learn(&log.pattern_id, &log.template, log.timestamp);
+    InspectedEvent { first_line: event.first_offset, last_line: event.last_offset, log }
+}

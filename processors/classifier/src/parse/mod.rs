@@ -1,0 +1,130 @@
+//! Reads one line, or the first line of an event: its header fields and its message.
+//! Promises: one algorithm for every source, never a panic; what has no header is all message.
+
+mod access;
+mod header;
+mod json;
+mod logfmt;
+mod syslog;
+
+use std::borrow::Cow;
+
+use hephaestus_schemas::Severity;
+
+use crate::scan::at;
+
+/// What a line was recognised as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// Text without a header.
+    #[default]
+    Plain,
+    /// Text behind a header: time stamp, severity, component and the like.
+    Headed,
+    /// A JSON object.
+    Json,
+    /// Syslog, RFC 5424 or RFC 3164.
+    Syslog,
+    /// A line of an HTTP server's access log.
+    Access,
+    /// `key=value` pairs.
+    Logfmt,
+}
+
+/// What stands in a line.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Parsed<'a> {
+    /// What the line was recognised as.
+    pub format: Format,
+    /// Microseconds since 1970 UTC.
+    pub timestamp: Option<i64>,
+    /// Severity, where the line names one.
+    pub severity: Option<Severity>,
+    /// The service that the line names.
+    pub service: Option<Cow<'a, str>>,
+    /// The text behind the header.
+    pub message: Cow<'a, str>,
+    /// A stack in a field of its own (JSON), as text.
+    pub stack: Option<Cow<'a, str>>,
+    /// Type of an exception in a field of its own.
+    pub error_type: Option<Cow<'a, str>>,
+    /// Message of an exception in a field of its own.
+    pub error_message: Option<Cow<'a, str>>,
+    /// Further fields, by the names that `ClassifiedLog::attributes` uses.
+    pub attributes: Vec<(&'static str, Cow<'a, str>)>,
+    /// Method, route and status, where the line records a request.
+    pub request: Option<Request<'a>>,
+}
+
+/// A request in an access log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request<'a> {
+    /// Method, such as `GET`.
+    pub method: &'a str,
+    /// Path without its query.
+    pub path: &'a str,
+    /// Status code.
+    pub status: u16,
+}
+
+impl<'a> Parsed<'a> {
+    fn attribute(&mut self, name: &'static str, value: &'a str) {
+        if !value.is_empty() {
+            self.attributes.push((name, Cow::Borrowed(value)));
+        }
+    }
+}
+
+/// Reads a line. `reference` (microseconds since 1970 UTC) supplies a missing year or day.
+pub fn parse(line: &str, reference: i64) -> Parsed<'_> {
+    let text = line.trim_start_matches(['\u{feff}', ' ', '\t']);
+    let first = at(text.as_bytes(), 0);
+    if first == b'{' {
+        if let Some(parsed) = json::parse(text, reference) {
+            return parsed;
+        }
+    }
+    let mut parsed = if first == b'<' { syslog::with_priority(text, reference) } else { None }
+        .or_else(|| access::parse(text, reference))
+        .or_else(|| logfmt::parse(text, reference))
+        .unwrap_or_else(|| header::parse(text, reference));
+    if matches!(parsed.format, Format::Syslog | Format::Headed) {
+        inner(&mut parsed, reference);
+    }
+    parsed
+}
+
+/// Reads a message that is itself JSON, logfmt or an access line, and lets it add to the header.
+fn inner(parsed: &mut Parsed<'_>, reference: i64) {
+    let Cow::Borrowed(message) = parsed.message else { return };
+    let opens = at(message.as_bytes(), 0) == b'{';
+    let found = if opens {
+        json::parse(message, reference)
+    } else {
+        logfmt::parse(message, reference).or_else(|| access::parse(message, reference))
+    };
+    let Some(found) = found else { return };
+    parsed.timestamp = found.timestamp.or(parsed.timestamp);
+    parsed.severity = found.severity.or(parsed.severity);
+    if found.service.is_some() {
+        parsed.service = found.service;
+    }
+    parsed.message = found.message;
+    parsed.stack = found.stack;
+    parsed.error_type = found.error_type;
+    parsed.error_message = found.error_message;
+    parsed.attributes.extend(found.attributes);
+    parsed.request = found.request;
+    parsed.format = found.format;
+}
+
+/// Whether a line opens with a header, so that it begins an event of its own; and its severity.
+pub(crate) fn opening(line: &str) -> (bool, Option<Severity>) {
+    let parsed = parse(line, 0);
+    (parsed.format != Format::Plain, parsed.severity)
+}
+
+/// Whether a line is one of an access log.
+pub(crate) fn is_access(line: &str) -> bool {
+    access::parse(line, 0).is_some()
+}

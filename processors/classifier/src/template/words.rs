@@ -1,0 +1,516 @@
+//! Masks inside one token: addresses, paths, identifiers, numbers, quoted words.
+
+use super::values::{self, number_end};
+use crate::scan::{at, from, is_ident, run_end, slice, tail};
+
+/// Longest text in quotes that counts as one value.
+const MAX_QUOTED: usize = 64;
+/// Digits from which on a word with digits counts as an identifier rather than as a name.
+const MIN_ID_DIGITS: usize = 4;
+
+/// Longest scheme of a URL, longest IPv6 address, longest relative path that is looked at: what is
+/// tried at many positions looks only so far, so that no token takes more than linear time.
+const MAX_SCHEME: usize = 24;
+const MAX_IPV6: usize = 48;
+const MAX_RELATIVE: usize = 256;
+
+/// The bytes up to `length` behind `pos`.
+fn window(bytes: &[u8], pos: usize, length: usize) -> &[u8] {
+    bytes.get(..bytes.len().min(pos + length)).unwrap_or(bytes)
+}
+
+/// Writes `token` (without spaces) with its values masked.
+pub(super) fn mask(token: &str, out: &mut String) {
+    let bytes = token.as_bytes();
+    let mut pos = 0;
+    // Whether a value can begin here: not inside a word.
+    let mut fresh = true;
+    while pos < bytes.len() {
+        let byte = at(bytes, pos);
+        if fresh {
+            if let Some(end) = value(token, pos, out) {
+                pos = end;
+                fresh = false;
+                continue;
+            }
+        }
+        if is_ident(byte) || byte >= 0x80 {
+            pos = word(token, pos, out);
+            fresh = false;
+            continue;
+        }
+        out.push(char::from(byte));
+        pos += 1;
+        fresh = true;
+    }
+}
+
+/// Writes a mask, unless it would only lengthen a list of the same: `<num>, <num>`.
+fn push_mask(out: &mut String, mask: &str) {
+    let trimmed = out.trim_end_matches(' ');
+    if let Some(list) = trimmed.strip_suffix(',') {
+        if list.ends_with(mask) {
+            let length = list.len();
+            out.truncate(length);
+            return;
+        }
+    }
+    out.push_str(mask);
+}
+
+/// A value that its first bytes give away; writes its mask and returns its end.
+fn value(token: &str, pos: usize, out: &mut String) -> Option<usize> {
+    let bytes = token.as_bytes();
+    match at(bytes, pos) {
+        b'<' => placeholder(token, pos, out),
+        b'/' => unix_path(bytes, pos, out),
+        quote @ (b'\'' | b'"') => quoted(token, pos, quote, out),
+        b'-' | b'+' => {
+            let after_word = pos > 0 && is_ident(at(bytes, pos - 1));
+            if after_word || !at(bytes, pos + 1).is_ascii_digit() {
+                return None;
+            }
+            number(token, pos, out)
+        }
+        byte if byte.is_ascii_alphabetic() => {
+            scheme_or_drive(bytes, pos, out).or_else(|| ipv6(bytes, pos, out))
+        }
+        byte if byte.is_ascii_digit() => ipv4(bytes, pos, out)
+            .or_else(|| ipv6(bytes, pos, out))
+            .or_else(|| clock(bytes, pos, out))
+            .or_else(|| number(token, pos, out)),
+        b':' if at(bytes, pos + 1) == b':' => ipv6(bytes, pos, out),
+        _ => None,
+    }
+}
+
+/// A placeholder that masking left, kept as it is.
+fn placeholder(token: &str, pos: usize, out: &mut String) -> Option<usize> {
+    let rest = tail(token, pos);
+    let known = ["<secret:", "<email>", "<card>"].iter().any(|start| rest.starts_with(start));
+    let end = rest.find('>').filter(|_| known)?;
+    out.push_str(slice(rest, 0, end + 1));
+    Some(pos + end + 1)
+}
+
+/// `/etc/passwd`; an address behind a slash is no path.
+fn unix_path(bytes: &[u8], pos: usize, out: &mut String) -> Option<usize> {
+    if pos > 0 && is_ident(at(bytes, pos - 1)) {
+        return None;
+    }
+    if ipv4_end(bytes, pos + 1).is_some() {
+        out.push('/');
+        return ipv4(bytes, pos + 1, out);
+    }
+    let first = at(bytes, pos + 1);
+    if !(is_ident(first) || matches!(first, b'.' | b'~' | b'%' | b'*' | b'{' | b'$')) {
+        return None;
+    }
+    let end = path_end(bytes, pos + 1);
+    push_mask(out, "<path>");
+    Some(end)
+}
+
+fn path_end(bytes: &[u8], start: usize) -> usize {
+    let mut end = run_end(bytes, start, |byte| {
+        is_ident(byte)
+            || byte >= 0x80
+            || matches!(
+                byte,
+                b'/' | b'.'
+                    | b'-'
+                    | b'~'
+                    | b'%'
+                    | b'@'
+                    | b'+'
+                    | b'*'
+                    | b'$'
+                    | b'&'
+                    | b'='
+                    | b'?'
+                    | b'#'
+                    | b'!'
+                    | b':'
+                    | b'\\'
+                    | b'{'
+                    | b'}'
+            )
+    });
+    while end > start && matches!(at(bytes, end - 1), b'.' | b':' | b'!' | b'?') {
+        end -= 1;
+    }
+    end
+}
+
+/// A word in quotes. Quotes that open inside a word are apostrophes; text of several words is not
+/// one token and is masked word by word.
+fn quoted(token: &str, pos: usize, quote: u8, out: &mut String) -> Option<usize> {
+    let bytes = token.as_bytes();
+    if pos > 0 && is_ident(at(bytes, pos - 1)) {
+        return None;
+    }
+    let rest = from(bytes, pos + 1);
+    let length = memchr::memchr(quote, rest.get(..rest.len().min(MAX_QUOTED))?)?;
+    let close = pos + 1 + length;
+    if length == 0 || is_ident(at(bytes, close + 1)) {
+        return None;
+    }
+    // A name in quotes before a colon is a key.
+    if at(bytes, close + 1) == b':' {
+        return None;
+    }
+    let quote = char::from(quote);
+    out.push(quote);
+    out.push_str("<str>");
+    out.push(quote);
+    Some(close + 1)
+}
+
+/// `https://…`, `jar:file:/…`, `C:\…`.
+fn scheme_or_drive(bytes: &[u8], pos: usize, out: &mut String) -> Option<usize> {
+    if at(bytes, pos + 1) == b':' && at(bytes, pos + 2) == b'\\' {
+        push_mask(out, "<path>");
+        return Some(path_end(bytes, pos + 2));
+    }
+    let scheme_end = run_end(window(bytes, pos, MAX_SCHEME), pos, |byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b':')
+    });
+    if at(bytes, scheme_end) != b'/' || at(bytes, scheme_end.saturating_sub(1)) != b':' {
+        return None;
+    }
+    let double = at(bytes, scheme_end + 1) == b'/';
+    if !double && !bytes.get(pos..scheme_end)?.ends_with(b"file:") {
+        return None;
+    }
+    let end = run_end(bytes, scheme_end, |byte| {
+        !matches!(byte, b'"' | b'\'' | b'<' | b'>' | b')' | b']' | b'}' | b',' | b';' | b'|')
+    });
+    push_mask(out, "<url>");
+    Some(end)
+}
+
+/// The end of an IPv4 address at `pos`, without port.
+fn ipv4_end(bytes: &[u8], pos: usize) -> Option<usize> {
+    let mut end = pos;
+    for part in 0..4 {
+        if part > 0 {
+            if at(bytes, end) != b'.' {
+                return None;
+            }
+            end += 1;
+        }
+        let digits_end = run_end(bytes, end, |byte| byte.is_ascii_digit());
+        if !(1..=3).contains(&(digits_end - end)) {
+            return None;
+        }
+        end = digits_end;
+    }
+    let next = at(bytes, end);
+    let more = next == b'.' && at(bytes, end + 1).is_ascii_alphanumeric();
+    (!more && !is_ident(next) && next != b'-').then_some(end)
+}
+
+/// An IPv4 address, with port or mask length.
+fn ipv4(bytes: &[u8], pos: usize, out: &mut String) -> Option<usize> {
+    let end = ipv4_end(bytes, pos)?;
+    push_mask(out, "<ip>");
+    Some(port_end(bytes, end))
+}
+
+/// Behind a port or a mask length at `pos`, if there is one.
+fn port_end(bytes: &[u8], pos: usize) -> usize {
+    if !matches!(at(bytes, pos), b':' | b'/') {
+        return pos;
+    }
+    let end = run_end(bytes, pos + 1, |byte| byte.is_ascii_digit());
+    let length = end - pos - 1;
+    if (1..=5).contains(&length) && !is_ident(at(bytes, end)) { end } else { pos }
+}
+
+/// An IPv6 or a hardware address: groups of hexadecimal digits between colons.
+fn ipv6(bytes: &[u8], pos: usize, out: &mut String) -> Option<usize> {
+    let end =
+        run_end(window(bytes, pos, MAX_IPV6), pos, |byte| byte.is_ascii_hexdigit() || byte == b':');
+    let text = bytes.get(pos..end)?;
+    let colons = text.iter().filter(|byte| **byte == b':').count();
+    let shortened = memchr::memmem::find(text, b"::").is_some();
+    if !(colons >= 5 || (shortened && colons >= 2)) || is_ident(at(bytes, end)) {
+        return None;
+    }
+    let long = text.split(|byte| *byte == b':').any(|group| group.len() > 5);
+    let digits = text.iter().any(u8::is_ascii_digit);
+    if long || !digits {
+        return None;
+    }
+    push_mask(out, "<ip>");
+    Some(end)
+}
+
+/// `00:01`, `22:15:29.606`.
+fn clock(bytes: &[u8], pos: usize, out: &mut String) -> Option<usize> {
+    let mut end = run_end(bytes, pos, |byte| byte.is_ascii_digit());
+    let mut parts = 1;
+    if end - pos > 2 {
+        return None;
+    }
+    while at(bytes, end) == b':' && parts < 4 {
+        let part_end = run_end(bytes, end + 1, |byte| byte.is_ascii_digit());
+        if part_end - end != 3 {
+            return None;
+        }
+        end = part_end;
+        parts += 1;
+    }
+    if parts < 2 {
+        return None;
+    }
+    if matches!(at(bytes, end), b'.' | b',') && at(bytes, end + 1).is_ascii_digit() {
+        end = run_end(bytes, end + 1, |byte| byte.is_ascii_digit());
+    }
+    if is_ident(at(bytes, end)) || at(bytes, end) == b':' && at(bytes, end + 1).is_ascii_digit() {
+        return None;
+    }
+    push_mask(out, "<duration>");
+    Some(end)
+}
+
+/// A number, with a unit perhaps; none where it is the beginning of a word.
+fn number(token: &str, pos: usize, out: &mut String) -> Option<usize> {
+    let bytes = token.as_bytes();
+    if at(bytes, pos) == b'0' && at(bytes, pos + 1) | 32 == b'x' {
+        let end = run_end(bytes, pos + 2, |byte| byte.is_ascii_hexdigit());
+        if end > pos + 2 && !is_ident(at(bytes, end)) {
+            push_mask(out, "<hex>");
+            return Some(end);
+        }
+    }
+    let end = number_end(bytes, pos);
+    let next = at(bytes, end);
+    if next == b'%' {
+        push_mask(out, "<num>");
+        return Some(end + 1);
+    }
+    let joined = matches!(next, b'-' | b'.') && is_ident(at(bytes, end + 1));
+    if !is_ident(next) && !joined && next < 0x80 {
+        push_mask(out, "<num>");
+        return Some(end);
+    }
+    let unit_end = run_end(bytes, end, |byte| byte.is_ascii_alphabetic());
+    let unit = values::unit(slice(token, end, unit_end))?;
+    if is_ident(at(bytes, unit_end)) {
+        return None;
+    }
+    push_mask(out, unit.mask());
+    Some(unit_end)
+}
+
+/// A word: letters, digits, `_`, and `-` or `.` between them.
+fn word(token: &str, start: usize, out: &mut String) -> usize {
+    let bytes = token.as_bytes();
+    let mut end = start;
+    let mut digits = 0usize;
+    let mut dots = 0usize;
+    let mut dashes = 0usize;
+    loop {
+        let byte = at(bytes, end);
+        if byte.is_ascii_digit() {
+            digits += 1;
+        } else if matches!(byte, b'.' | b'-') {
+            let next = at(bytes, end + 1);
+            // `blk_-123`: a sign inside an identifier.
+            let signed = byte == b'-' && end > start && at(bytes, end - 1) == b'_';
+            if !(is_ident(next) && end > start) && !signed {
+                break;
+            }
+            dots += usize::from(byte == b'.');
+            dashes += usize::from(byte == b'-');
+        } else if !(is_ident(byte) || byte >= 0x80) {
+            break;
+        }
+        end += 1;
+    }
+    if end == start {
+        // Cannot happen: the caller saw a byte of a word. One step keeps the loop finite.
+        out.push(char::from(at(bytes, start)));
+        return start + 1;
+    }
+    let text = slice(token, start, end);
+    let port = port_of_host(bytes, end);
+    if (dots > 0 || dashes > 0) && (is_host(text, dots) || port.is_some()) {
+        push_mask(out, "<host>");
+        return port.unwrap_or(end);
+    }
+    // A path without a leading slash: `conf/httpd.conf`.
+    if at(bytes, end) == b'/' && is_relative_path(bytes, start) {
+        push_mask(out, "<path>");
+        return path_end(bytes, start);
+    }
+    if digits == 0 {
+        out.push_str(text);
+        return end;
+    }
+    match kind(text, digits, dots) {
+        Kind::Mask(mask) => push_mask(out, mask),
+        Kind::Name => name(text, out),
+    }
+    end
+}
+
+/// The end of `:port` behind a host name.
+fn port_of_host(bytes: &[u8], pos: usize) -> Option<usize> {
+    if at(bytes, pos) != b':' {
+        return None;
+    }
+    let end = run_end(bytes, pos + 1, |byte| byte.is_ascii_digit());
+    let length = end - pos - 1;
+    ((2..=5).contains(&length) && !is_ident(at(bytes, end))).then_some(end)
+}
+
+/// Whether a dotted name is that of a host: it ends in a top-level domain.
+fn is_host(text: &str, dots: usize) -> bool {
+    if dots == 0 {
+        return false;
+    }
+    let last = text.rsplit('.').next().unwrap_or("");
+    let generic = matches!(
+        last,
+        "com"
+            | "net"
+            | "org"
+            | "edu"
+            | "gov"
+            | "mil"
+            | "int"
+            | "info"
+            | "biz"
+            | "io"
+            | "dev"
+            | "app"
+            | "cloud"
+            | "local"
+            | "localdomain"
+            | "internal"
+            | "lan"
+            | "corp"
+            | "arpa"
+    );
+    let country = matches!(
+        last,
+        "cn" | "hk"
+            | "tw"
+            | "jp"
+            | "kr"
+            | "sg"
+            | "uk"
+            | "de"
+            | "fr"
+            | "nl"
+            | "it"
+            | "es"
+            | "ru"
+            | "pl"
+            | "se"
+            | "ch"
+            | "at"
+            | "be"
+            | "br"
+            | "mx"
+            | "ar"
+            | "ca"
+            | "us"
+            | "au"
+            | "in"
+            | "za"
+            | "eu"
+            | "tr"
+            | "ua"
+            | "cz"
+            | "no"
+            | "fi"
+            | "dk"
+            | "pt"
+            | "gr"
+            | "hu"
+            | "ro"
+            | "il"
+            | "th"
+            | "vn"
+            | "my"
+            | "id"
+            | "ph"
+            | "nz"
+            | "cl"
+            | "pe"
+            | "ve"
+            | "tv"
+            | "cc"
+    );
+    generic || (country && dots >= 2) || (country && text.bytes().any(|byte| byte == b'-'))
+}
+
+/// Whether a relative path stands at `start`: two slashes, or one and an extension.
+fn is_relative_path(bytes: &[u8], start: usize) -> bool {
+    let end = path_end(window(bytes, start, MAX_RELATIVE), start);
+    let text = bytes.get(start..end).unwrap_or(&[]);
+    let slashes = text.iter().filter(|byte| **byte == b'/').count();
+    let last = text.rsplit(|byte| *byte == b'/').next().unwrap_or(&[]);
+    let extension = last.iter().position(|byte| *byte == b'.').is_some_and(|dot| dot > 0);
+    let plain = text.iter().all(|byte| is_ident(*byte) || matches!(byte, b'/' | b'.' | b'-'));
+    plain && (slashes >= 2 || extension)
+}
+
+enum Kind {
+    Mask(&'static str),
+    /// A name with a number in it, of which only the number is masked.
+    Name,
+}
+
+/// What a word with digits is.
+fn kind(text: &str, digits: usize, dots: usize) -> Kind {
+    let bytes = text.as_bytes();
+    let letters = bytes.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
+    let hexadecimal = bytes.iter().all(u8::is_ascii_hexdigit);
+    if hexadecimal && bytes.len() >= 8 {
+        return Kind::Mask("<hex>");
+    }
+    if is_uuid(bytes) {
+        return Kind::Mask("<uuid>");
+    }
+    let first = at(bytes, 0);
+    let versioned = letters <= 1 && (first.is_ascii_digit() || matches!(first, b'v' | b'V'));
+    if versioned {
+        return Kind::Mask("<num>");
+    }
+    let mut runs = 0;
+    let mut inside = false;
+    for byte in bytes {
+        let digit = byte.is_ascii_digit();
+        runs += usize::from(digit && !inside);
+        inside = digit;
+    }
+    // Dotted names are mostly modules and classes; they keep their words.
+    let many = digits >= MIN_ID_DIGITS || runs >= 2;
+    if many && (dots == 0 || digits >= letters) { Kind::Mask("<id>") } else { Kind::Name }
+}
+
+fn is_uuid(bytes: &[u8]) -> bool {
+    bytes.len() == 36
+        && bytes.iter().enumerate().all(|(index, byte)| match index {
+            8 | 13 | 18 | 23 => *byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+/// Writes a name with each run of digits masked: `eth0` as `eth<num>`.
+fn name(text: &str, out: &mut String) {
+    let bytes = text.as_bytes();
+    let mut pos = 0;
+    while pos < bytes.len() {
+        let end = run_end(bytes, pos, |byte| !byte.is_ascii_digit());
+        out.push_str(slice(text, pos, end));
+        pos = run_end(bytes, end, |byte| byte.is_ascii_digit());
+        if pos > end {
+            out.push_str("<num>");
+        }
+    }
+}
