@@ -1,1 +1,11 @@
 //! analyses to proposed-changes.
+//!
+//! Turns the edits for an analysis into a proposal, and lets it pass only through the gates.
+
+pub mod describe;
+pub mod gates;
+pub mod markdown;
+pub mod propose;
+
+pub use gates::{Checks, Limits};
+pub use propose::{proposal_id, propose};

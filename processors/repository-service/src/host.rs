@@ -26,7 +26,7 @@ const BRANCH_ID_CHARS: usize = 12;
 /// A change to be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeSpec {
-    /// Id of the change: that of its proposal; letters and digits.
+    /// Id of the change: that of its proposal; letters, digits, `-` and `_`.
     pub id: String,
     /// Branch the change is made against.
     pub base_branch: String,
@@ -142,9 +142,9 @@ pub(crate) fn commit_message(change: &ChangeSpec) -> String {
     const MAX_TITLE_CHARS: usize = 200;
     const MAX_DESCRIPTION_CHARS: usize = 32 * 1024;
     const MAX_TRAILER_CHARS: usize = 4 * 1024;
-    let title = one_line(&change.title, MAX_TITLE_CHARS);
-    let description: String = change.description.replace('\0', "\u{fffd}");
-    let description: String = description.chars().take(MAX_DESCRIPTION_CHARS).collect();
+    let title = without_references(&one_line(&change.title, MAX_TITLE_CHARS));
+    let description: String = change.description.chars().take(MAX_DESCRIPTION_CHARS).collect();
+    let description = without_references(&description.replace('\0', "\u{fffd}"));
     let mut message = match title.trim() {
         "" => "Change proposed from logs".to_owned(),
         title => title.to_owned(),
@@ -166,6 +166,22 @@ pub(crate) fn commit_message(change: &ChangeSpec) -> String {
         }
     }
     message
+}
+
+/// Hosts read a message as plain text: a log line `fixes #12` that is quoted in it would close issue
+/// 12, and `@name` call somebody. An invisible space keeps them from it.
+fn without_references(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        result.push(c);
+        let is_reference =
+            matches!(c, '@' | '#') && characters.peek().is_some_and(char::is_ascii_alphanumeric);
+        if is_reference {
+            result.push('\u{200b}');
+        }
+    }
+    result
 }
 
 fn one_line(text: &str, max_chars: usize) -> String {
@@ -208,6 +224,19 @@ mod tests {
         let message = commit_message(&change);
         assert!(names_change(&message, "abc"), "{message}");
         assert!(!names_change(&message, "other"), "{message}");
+    }
+
+    #[test]
+    fn a_quoted_log_line_closes_no_issue_and_calls_nobody() {
+        let mut change = spec();
+        change.title = "Fix #1".to_owned();
+        change.description = "```\nfixes #12 @admins a.py#39-42\n```\n# Head".to_owned();
+        let message = commit_message(&change);
+        assert!(message.starts_with("Fix #\u{200b}1\n"), "{message}");
+        assert!(
+            message.contains("fixes #\u{200b}12 @\u{200b}admins a.py#\u{200b}39-42\n```\n# Head"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -247,9 +247,10 @@ fn to_host(error: RepositoryError) -> HostError {
 /// Refuses what would leave the branches of changes, or the repository.
 fn check_change(change: &ChangeSpec) -> Result<(), HostError> {
     let refuse = |reason: String| Err(HostError::Permanent { reason });
-    let is_plain_id = !change.id.is_empty() && change.id.bytes().all(|b| b.is_ascii_alphanumeric());
+    let is_plain_id = !change.id.is_empty()
+        && change.id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if !is_plain_id {
-        return refuse("the id of a change has only letters and digits".to_owned());
+        return refuse("the id of a change has letters, digits, `-` and `_` only".to_owned());
     }
     let is_own_branch = change.branch.starts_with(BRANCH_PREFIX)
         && change.branch.ends_with(&branch_suffix(&change.id))
