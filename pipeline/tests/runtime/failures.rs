@@ -1,0 +1,194 @@
+//! What becomes of a record that cannot be handled.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use hephaestus_pipeline::{
+    engine::{
+        Commit, CommitError, Engine, EngineError, GroupOffset, GroupSpec, Log, Member, Polled,
+        StateReader, TopicInfo, TopicPartition, TopicSpec,
+    },
+    record::{NewRecord, ORIGIN, Record},
+};
+use tokio::sync::Mutex;
+
+use crate::support::{Bench, Numberer, config};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_record_goes_to_the_dead_letters_whole_and_the_key_goes_on() {
+    let bench = Bench::new().await;
+    bench
+        .send(&[("k", "one"), ("k", "reject me"), ("k", "two"), ("k", "panic"), ("k", "three")])
+        .await;
+    let running = bench.start(Numberer::default());
+    bench.wait_for("out", 3).await;
+    let letters = bench.wait_for("numberer-dead-letters", 2).await;
+    running.drain().await;
+
+    // The state that a failure had touched is as it was before.
+    assert_eq!(bench.written().await["k"], ["one#1", "two#2", "three#3"]);
+    let letter = &letters[0];
+    let input = &bench.all("in").await[1];
+    assert_eq!((&letter.key, &letter.value), (&input.key, &input.value));
+    assert_eq!(letter.headers.text("sent-by"), Some("test"));
+    assert_eq!(letter.headers.text(ORIGIN), Some(input.origin().to_string().as_str()));
+    assert_eq!(letter.headers.text("hephaestus-error-class"), Some("asked"));
+    assert_eq!(letter.headers.text("hephaestus-error-offset"), Some("1"));
+    assert_eq!(letters[1].headers.text("hephaestus-error-class"), Some("panic"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retried_record_waits_and_other_keys_go_on() {
+    let bench = Bench::new().await;
+    // Keys of different partitions: the fault of one does not hold up the commit of the other.
+    let other = (0..50).map(|n| format!("other-{n}")).find(|key| {
+        let partition = |key: &str| {
+            hephaestus_pipeline::partitioner::partition_for(
+                key.as_bytes(),
+                crate::support::PARTITIONS,
+            )
+        };
+        partition(key) != partition("slow")
+    });
+    let other = other.unwrap();
+    bench.send(&[("slow", "retry 1000000"), ("slow", "after"), (&other, "free")]).await;
+    let stage = Arc::new(Numberer::default());
+    let running = bench.start_with(stage.clone(), bench.engine.clone(), config());
+    bench.wait_for("out", 1).await;
+    assert_eq!(bench.written().await.keys().collect::<Vec<_>>(), [&other]);
+    // The world recovers.
+    stage.tries.store(2_000_000, std::sync::atomic::Ordering::SeqCst);
+    bench.wait_for("out", 3).await;
+    running.drain().await;
+    assert_eq!(bench.written().await["slow"], ["retry 1000000#1", "after#2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fatal_failure_stops_the_stage_and_commits_nothing_of_it() {
+    let bench = Bench::new().await;
+    bench.send(&[("k", "fatal")]).await;
+    let running = bench.start(Numberer::default());
+    let error = running.task.await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "stage numberer: as asked");
+    assert!(bench.all("out").await.is_empty());
+    assert!(bench.all("numberer-dead-letters").await.is_empty());
+    let offsets = bench.engine.group_offsets("numberer").await.unwrap();
+    assert!(offsets.iter().all(|offset| offset.next == 0), "{offsets:?}");
+}
+
+/// Refuses the first commits, in turn as unavailable and as fenced.
+struct Flaky {
+    inner: Arc<dyn Engine>,
+    refusals: Arc<Mutex<u32>>,
+}
+
+struct FlakyMember {
+    inner: Box<dyn Member>,
+    refusals: Arc<Mutex<u32>>,
+}
+
+#[async_trait]
+impl Member for FlakyMember {
+    async fn poll(&mut self, wait: Duration, max_bytes: usize) -> Result<Polled, EngineError> {
+        self.inner.poll(wait, max_bytes).await
+    }
+
+    fn pause(&mut self, partition: u32) {
+        self.inner.pause(partition);
+    }
+
+    fn resume(&mut self, partition: u32) {
+        self.inner.resume(partition);
+    }
+
+    async fn commit(&mut self, commit: Commit) -> Result<(), CommitError> {
+        let mut left = self.refusals.lock().await;
+        if *left > 0 {
+            *left -= 1;
+            return Err(EngineError::Unavailable("as asked".into()).into());
+        }
+        self.inner.commit(commit).await
+    }
+
+    fn state(&self) -> Arc<dyn StateReader> {
+        self.inner.state()
+    }
+
+    async fn leave(self: Box<Self>) -> Result<(), EngineError> {
+        self.inner.leave().await
+    }
+}
+
+#[async_trait]
+impl Engine for Flaky {
+    async fn create_topics(&self, topics: &[TopicSpec]) -> Result<(), EngineError> {
+        self.inner.create_topics(topics).await
+    }
+
+    async fn join(&self, group: GroupSpec) -> Result<Box<dyn Member>, EngineError> {
+        let inner = self.inner.join(group).await?;
+        Ok(Box::new(FlakyMember { inner, refusals: self.refusals.clone() }))
+    }
+
+    async fn close(&self) -> Result<(), EngineError> {
+        self.inner.close().await
+    }
+}
+
+#[async_trait]
+impl Log for Flaky {
+    async fn topics(&self) -> Result<Vec<TopicInfo>, EngineError> {
+        self.inner.topics().await
+    }
+
+    async fn append(&self, records: Vec<NewRecord>) -> Result<Vec<(u32, u64)>, EngineError> {
+        self.inner.append(records).await
+    }
+
+    async fn read(
+        &self,
+        partition: &TopicPartition,
+        from: u64,
+        max_bytes: usize,
+    ) -> Result<Vec<Record>, EngineError> {
+        self.inner.read(partition, from, max_bytes).await
+    }
+
+    async fn wait(
+        &self,
+        partition: &TopicPartition,
+        offset: u64,
+        wait: Duration,
+    ) -> Result<bool, EngineError> {
+        self.inner.wait(partition, offset, wait).await
+    }
+
+    async fn offset_at(
+        &self,
+        partition: &TopicPartition,
+        timestamp_ms: i64,
+    ) -> Result<u64, EngineError> {
+        self.inner.offset_at(partition, timestamp_ms).await
+    }
+
+    async fn groups(&self) -> Result<Vec<Arc<str>>, EngineError> {
+        self.inner.groups().await
+    }
+
+    async fn group_offsets(&self, group: &str) -> Result<Vec<GroupOffset>, EngineError> {
+        self.inner.group_offsets(group).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_is_refused_is_made_later_and_once() {
+    let bench = Bench::new().await;
+    bench.send(&[("k", "one"), ("k", "two")]).await;
+    let refusals = Arc::new(Mutex::new(3));
+    let flaky = Flaky { inner: bench.engine.clone(), refusals: refusals.clone() };
+    let running = bench.start_with(Arc::new(Numberer::default()), Arc::new(flaky), config());
+    bench.wait_for("out", 2).await;
+    running.drain().await;
+    assert_eq!(*refusals.lock().await, 0, "every refusal was met");
+    assert_eq!(bench.written().await["k"], ["one#1", "two#2"]);
+}
