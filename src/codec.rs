@@ -1,0 +1,62 @@
+//! A codec for commands: against the registry of the running pipeline, else one served here from `_schemas`.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use hephaestus_gateway::serve::{ServeLimits, serve};
+use hephaestus_pipeline::engine::Log;
+use hephaestus_schemas::{Codec, registry::Registry, registry_http};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{access::Access, config::Config, schema_store::TopicStore};
+
+/// File in the directory that holds the address of the running pipeline's registry.
+const REGISTRY_URL_FILE: &str = "registry.url";
+/// Longest address.
+const MAX_URL_BYTES: usize = 1000;
+
+/// A codec, and the registry behind it for as long as this is held.
+pub(crate) struct OpenCodec {
+    /// The codec.
+    pub(crate) codec: Codec,
+    stop: CancellationToken,
+}
+
+impl Drop for OpenCodec {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Opens the codec of a directory's values.
+///
+/// # Errors
+/// Where the registry cannot be found or served.
+pub(crate) async fn open(access: &Access, config: &Config) -> Result<OpenCodec> {
+    let stop = CancellationToken::new();
+    let url = if access.engine.is_none() {
+        published_url(access)?
+    } else {
+        serve_registry(&access.log, &stop).await?
+    };
+    let codec = Codec::connect(&url, config.codec())?;
+    Ok(OpenCodec { codec, stop })
+}
+
+fn published_url(access: &Access) -> Result<String> {
+    let path = access.dir.join(REGISTRY_URL_FILE);
+    let text = std::fs::read_to_string(&path);
+    let text =
+        text.with_context(|| format!("address of the schema registry in {}", path.display()))?;
+    Ok(text.trim().chars().take(MAX_URL_BYTES).collect())
+}
+
+async fn serve_registry(log: &Arc<dyn Log>, stop: &CancellationToken) -> Result<String> {
+    let registry = Registry::open(TopicStore(log.clone())).await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await.context("schema registry")?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let router = registry_http::router(registry);
+    tokio::spawn(serve(listener, router, ServeLimits::default(), stop.clone()));
+    Ok(url)
+}
