@@ -31,6 +31,17 @@ pub struct Event {
     pub first_offset: u64,
     /// Offset of the last record.
     pub last_offset: u64,
+    /// Runs of offsets between them that belong to other sources, inclusive.
+    pub gaps: Vec<(u64, u64)>,
+    /// Trace context of the first record, or nothing.
+    pub trace: String,
+}
+
+impl Event {
+    /// The records it was read from, as runs of offsets, inclusive.
+    pub fn runs(&self) -> Vec<(u64, u64)> {
+        crate::assemble::runs(self.first_offset, self.last_offset, &self.gaps)
+    }
 }
 
 /// Turns records into events. It holds no state of a source and is shared by all of them.
@@ -89,6 +100,8 @@ impl Classifier {
             log: self.classify(source, event, context),
             first_offset: event.first_offset,
             last_offset: event.last_offset,
+            gaps: event.gaps.clone(),
+            trace: event.trace.clone(),
         }
     }
 

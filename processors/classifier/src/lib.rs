@@ -14,6 +14,7 @@ mod offline;
 mod parse;
 mod scan;
 mod severity;
+pub mod stage;
 pub mod template;
 mod time;
 

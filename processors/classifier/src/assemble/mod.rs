@@ -30,6 +30,8 @@ pub struct RawLine<'a> {
     pub timestamp_ms: i64,
     /// What the shipper sent.
     pub bytes: &'a [u8],
+    /// Its W3C trace context, or nothing.
+    pub trace: &'a str,
 }
 
 /// An event: the masked lines that belong together, and where they came from.
@@ -41,6 +43,12 @@ pub struct Assembled {
     pub first_offset: u64,
     /// Offset of the record of the last line.
     pub last_offset: u64,
+    /// Runs of offsets between the first and the last that belong to other sources, inclusive.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<(u64, u64)>,
+    /// Trace context of the first line's record, or nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub trace: String,
     /// Time of the first line's record, in milliseconds since 1970 UTC.
     pub timestamp_ms: i64,
     /// Lines, blank ones behind the event included.
@@ -60,6 +68,8 @@ pub struct Assembled {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Held {
     text: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    trace: String,
     offset: u64,
     timestamp_ms: i64,
     masked: u32,
@@ -118,6 +128,7 @@ pub struct SourceState {
 /// One masked line on its way into the state.
 struct Line<'a> {
     text: &'a str,
+    trace: &'a str,
     offset: u64,
     timestamp_ms: i64,
     masked: u32,
@@ -129,6 +140,15 @@ impl SourceState {
     /// Whether nothing waits for a further line.
     pub fn is_idle(&self) -> bool {
         self.pending.is_none() && self.held.is_empty()
+    }
+
+    /// Bytes it takes in memory, roughly.
+    pub fn weight(&self) -> usize {
+        let pending = self.pending.as_ref().map_or(0, |pending| {
+            pending.text.len() + pending.trace.len() + pending.gaps.len() * 16
+        });
+        let context: usize = self.context.lines.iter().map(String::len).sum();
+        pending + self.held_bytes + context + size_of::<Self>()
     }
 
     /// Offset of the oldest record whose event is not complete.
@@ -184,6 +204,7 @@ impl SourceState {
         let kept = cut(&masked.text, config.max_line_bytes);
         let line = Line {
             text: kept,
+            trace: record.trace,
             offset: record.offset,
             timestamp_ms: record.timestamp_ms,
             masked: masked.count,
@@ -231,6 +252,8 @@ impl SourceState {
             text: line.text.to_owned(),
             first_offset: line.offset,
             last_offset: line.offset,
+            gaps: Vec::new(),
+            trace: line.trace.to_owned(),
             timestamp_ms: line.timestamp_ms,
             lines: 1,
             masked: line.masked,
@@ -276,6 +299,7 @@ impl SourceState {
         self.held_bytes += line.text.len();
         self.held.push(Held {
             text: line.text.to_owned(),
+            trace: line.trace.to_owned(),
             offset: line.offset,
             timestamp_ms: line.timestamp_ms,
             masked: line.masked,
@@ -291,6 +315,7 @@ impl SourceState {
         for line in held {
             let line_ref = Line {
                 text: &line.text,
+                trace: &line.trace,
                 offset: line.offset,
                 timestamp_ms: line.timestamp_ms,
                 masked: line.masked,
@@ -302,7 +327,7 @@ impl SourceState {
                 let blank = line.text.is_empty();
                 if blank {
                     pending.lines = pending.lines.saturating_add(1);
-                    pending.last_offset = line.offset;
+                    pending.reach(line.offset);
                     continue;
                 }
                 if let Decision::Join(shape, _) = join::decide(pending, &line.text, false) {
@@ -327,6 +352,14 @@ impl SourceState {
 }
 
 impl Assembled {
+    fn reach(&mut self, offset: u64) {
+        let next = self.last_offset.saturating_add(1);
+        if offset > next {
+            self.gaps.push((next, offset - 1));
+        }
+        self.last_offset = offset;
+    }
+
     fn append(
         &mut self,
         text: &str,
@@ -336,7 +369,7 @@ impl Assembled {
         config: &ClassifierConfig,
     ) {
         self.lines = self.lines.saturating_add(1);
-        self.last_offset = offset;
+        self.reach(offset);
         self.masked = self.masked.saturating_add(masked);
         self.truncated |= truncated;
         // A private key is one placeholder, however many lines it took.
@@ -353,6 +386,18 @@ impl Assembled {
         }
         self.text.push_str(kept);
     }
+}
+
+/// The offsets from `first` to `last` without the gaps, as runs, inclusive.
+pub(crate) fn runs(first: u64, last: u64, gaps: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    let mut runs = Vec::with_capacity(gaps.len() + 1);
+    let mut start = first;
+    for (from, to) in gaps {
+        runs.push((start, from.saturating_sub(1)));
+        start = to.saturating_add(1);
+    }
+    runs.push((start, last));
+    runs
 }
 
 /// The text without the terminal's escape sequences (ECMA-48, CSI).

@@ -1,0 +1,249 @@
+//! The stage: assembles the lines of each source, classifies events, and shares what is learned of patterns.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use hephaestus_pipeline::{
+    clock,
+    record::{Origin, Origins, Record, TRACEPARENT},
+    stage::{
+        Effects, Emitted, Failure, Input, Output, Stage, StageSpec, State, Timer, decode_value,
+        register_value,
+    },
+    table::TableSink,
+};
+use hephaestus_schemas::{
+    ClassifiedLog, Pattern,
+    codec::{Codec, EncodeError},
+    topics,
+};
+
+use crate::{Classifier, ClassifierConfig, Event, PatternTable, RawLine, SourceState};
+
+/// Timer that completes what is pending of a source.
+const FLUSH: &str = "flush";
+/// Source of records without a key.
+const UNKNOWN_SOURCE: &str = "unknown/unknown/unknown";
+/// Records of a source handled between two snapshots of its state.
+const MAX_RUN: usize = 2_048;
+/// Sources handled at once: the work is the processor's alone.
+const CONCURRENCY: usize = 4;
+/// How long a pattern that was published may take to come back through the table.
+const PUBLISH_AGAIN_MS: i64 = 5_000;
+
+/// raw-logs to classified-logs.
+pub struct ClassifierStage {
+    classifier: Classifier,
+    learned: Arc<Learned>,
+    raw_logs: Arc<str>,
+}
+
+impl ClassifierStage {
+    /// A classifier with these settings.
+    pub fn new(config: ClassifierConfig) -> Self {
+        let inner =
+            Inner { table: PatternTable::new(config.max_patterns), waiting: HashMap::new() };
+        Self {
+            classifier: Classifier::new(config),
+            learned: Arc::new(Learned(Mutex::new(inner))),
+            raw_logs: topics::RAW_LOGS.into(),
+        }
+    }
+
+    fn emit(&self, events: Vec<Event>, partition: u32, effects: &mut Effects<Written>) {
+        for event in events {
+            let mut origins = Origins::default();
+            for (first, last) in event.runs() {
+                origins.push(Origin { topic: self.raw_logs.clone(), partition, first, last });
+            }
+            let patterns = self.learned.observe(&event.log);
+            let traceparent = (!event.trace.is_empty()).then(|| Bytes::from(event.trace));
+            effects.emitted.push(Emitted {
+                value: Written::Event(event.log),
+                origins: Some(origins.clone()),
+                traceparent,
+            });
+            for pattern in patterns {
+                effects.emit_from(Written::Pattern(pattern), origins.clone());
+            }
+        }
+    }
+}
+
+/// What is known of patterns, here and elsewhere.
+struct Learned(Mutex<Inner>);
+
+struct Inner {
+    table: PatternTable,
+    /// Patterns that were published and have not come back, and when they were (milliseconds).
+    waiting: HashMap<String, (Pattern, i64)>,
+}
+
+impl Learned {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of an event's pattern; gives what is to be published.
+    fn observe(&self, log: &ClassifiedLog) -> Vec<Pattern> {
+        let mut inner = self.lock();
+        for pattern in inner.table.observe(&log.pattern_id, &log.template, log.timestamp) {
+            inner.waiting.insert(pattern.id.clone(), (pattern, 0));
+        }
+        if inner.waiting.is_empty() {
+            return Vec::new();
+        }
+        let now_ms = clock::now_ms();
+        let mut patterns = Vec::new();
+        for (pattern, published_ms) in inner.waiting.values_mut() {
+            if now_ms - *published_ms >= PUBLISH_AGAIN_MS {
+                *published_ms = now_ms;
+                patterns.push(pattern.clone());
+            }
+        }
+        patterns
+    }
+}
+
+#[async_trait]
+impl TableSink for Learned {
+    fn topic(&self) -> &'static str {
+        topics::PATTERNS
+    }
+
+    async fn apply(&self, record: &Record, codec: &Codec) -> Result<(), Failure> {
+        let Some(value) = &record.value else { return Ok(()) };
+        let pattern: Pattern = decode_value(value, codec).await?;
+        let mut inner = self.lock();
+        if inner.waiting.get(&pattern.id).is_some_and(|(waiting, _)| *waiting == pattern) {
+            inner.waiting.remove(&pattern.id);
+        }
+        for pattern in inner.table.apply(&pattern) {
+            inner.waiting.insert(pattern.id.clone(), (pattern, 0));
+        }
+        Ok(())
+    }
+}
+
+/// A record of `raw-logs`, as it came.
+pub struct RawRecord;
+
+impl Input for RawRecord {
+    async fn decode(_record: &Record, _codec: &Codec) -> Result<Self, Failure> {
+        Ok(Self)
+    }
+}
+
+/// What the classifier writes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Written {
+    /// An event.
+    Event(ClassifiedLog),
+    /// A pattern that is new, or an alias that was learned.
+    Pattern(Pattern),
+}
+
+impl Output for Written {
+    fn topic(&self) -> &'static str {
+        match self {
+            Self::Event(_) => topics::CLASSIFIED_LOGS,
+            Self::Pattern(_) => topics::PATTERNS,
+        }
+    }
+
+    fn key(&self) -> Bytes {
+        match self {
+            Self::Event(event) => Bytes::copy_from_slice(event.fingerprint.as_bytes()),
+            Self::Pattern(pattern) => Bytes::copy_from_slice(pattern.id.as_bytes()),
+        }
+    }
+
+    fn encode(&self, codec: &Codec) -> Result<Option<Bytes>, EncodeError> {
+        let bytes = match self {
+            Self::Event(event) => codec.encode(self.topic(), event),
+            Self::Pattern(pattern) => codec.encode(self.topic(), pattern),
+        };
+        bytes.map(Some)
+    }
+}
+
+impl State for SourceState {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn weight(&self) -> usize {
+        Self::weight(self)
+    }
+}
+
+fn source_of(key: Option<&Bytes>) -> String {
+    match key {
+        Some(key) if !key.is_empty() => String::from_utf8_lossy(key).into_owned(),
+        _ => UNKNOWN_SOURCE.to_owned(),
+    }
+}
+
+impl Stage for ClassifierStage {
+    type Input = RawRecord;
+    type Output = Written;
+    type State = SourceState;
+
+    fn spec(&self) -> StageSpec {
+        StageSpec {
+            name: "classifier",
+            version: env!("CARGO_PKG_VERSION"),
+            reads: vec![topics::RAW_LOGS],
+            writes: vec![topics::CLASSIFIED_LOGS, topics::PATTERNS],
+            tables: vec![self.learned.clone()],
+            stateful: true,
+            max_run: MAX_RUN,
+            concurrency: CONCURRENCY,
+        }
+    }
+
+    async fn register(&self, codec: &Codec) -> Result<(), Failure> {
+        register_value::<ClassifiedLog>(topics::CLASSIFIED_LOGS, codec).await?;
+        register_value::<Pattern>(topics::PATTERNS, codec).await
+    }
+
+    async fn process(
+        &self,
+        record: &Record,
+        _input: RawRecord,
+        state: &mut SourceState,
+        effects: &mut Effects<Written>,
+    ) -> Result<(), Failure> {
+        let line = RawLine {
+            offset: record.offset,
+            timestamp_ms: record.timestamp_ms,
+            bytes: record.value.as_deref().unwrap_or_default(),
+            trace: record.headers.text(TRACEPARENT).unwrap_or_default(),
+        };
+        let events = self.classifier.push(state, &source_of(record.key.as_ref()), line);
+        self.emit(events, record.partition, effects);
+        if state.is_idle() {
+            effects.cancel_timer(FLUSH);
+        } else {
+            let timeout = self.classifier.config().flush_timeout_ms;
+            let timeout = i64::try_from(timeout).unwrap_or(i64::MAX);
+            effects.set_timer(FLUSH, clock::now_ms().saturating_add(timeout));
+        }
+        Ok(())
+    }
+
+    async fn on_timer(
+        &self,
+        timer: &Timer,
+        state: &mut SourceState,
+        effects: &mut Effects<Written>,
+    ) -> Result<(), Failure> {
+        let events = self.classifier.flush(state, &source_of(Some(&timer.key)));
+        self.emit(events, timer.partition, effects);
+        Ok(())
+    }
+}
