@@ -52,18 +52,18 @@ fn main() {
 
         let classifier = Classifier::new(ClassifierConfig::default());
         let mut inspection = Inspection::new(&classifier, "loghub", REFERENCE_MS);
-        let mut raw_ids: Vec<String> = vec![String::new(); truth.len()];
+        let mut raw_ids = vec![(String::new(), String::new()); truth.len()];
         let mut take = |event: hephaestus_classifier::InspectedEvent| {
             for line in event.first_line..=event.last_line {
                 if let Some(slot) = raw_ids.get_mut(line as usize - 1) {
-                    slot.clone_from(&event.log.pattern_id);
+                    *slot = (event.log.pattern_id.clone(), event.log.template.clone());
                 }
             }
         };
         inspection.bytes(&raw, &mut take);
         let summary = inspection.finish(&mut take);
         let on_raw: Vec<String> =
-            raw_ids.iter().map(|id| summary.aliases.get(id).unwrap_or(id).clone()).collect();
+            raw_ids.iter().map(|(id, _)| summary.aliases.get(id).unwrap_or(id).clone()).collect();
 
         let lines: Vec<String> = raw
             .split(|byte| *byte == b'\n')
@@ -92,6 +92,8 @@ fn main() {
                 println!("message {message:?}\n  truth {content:?}");
             }
             explain(&truth, &on_content, &ids);
+            println!("on raw lines:");
+            explain(&truth, &on_raw, &raw_ids);
         }
     }
     let mean = totals.map(|total| total / f64::from(sets));

@@ -9,7 +9,7 @@ use hephaestus_schemas::Pattern;
 /// Words in one place, all else equal, from which on they are taken for values.
 const MIN_VALUES: usize = 5;
 /// The same for the first word of a message, which mostly says what happened.
-const MIN_FIRST_VALUES: usize = 8;
+const MIN_FIRST_VALUES: usize = 16;
 /// Words that must be equal beside the one that varies.
 const MIN_CONSTANT: usize = 2;
 /// Words of a template that are looked at; a longer one is only compared as a whole.
@@ -184,7 +184,7 @@ impl PatternTable {
             if bucket.members.len() < MAX_MEMBERS && !bucket.members.contains(&id) {
                 bucket.members.push(id);
             }
-            bucket.masked |= place.masked;
+            bucket.masked |= place.whole;
             let enough = bucket.members.len() >= place.needed
                 || (bucket.masked && bucket.members.len() >= 2);
             if !enough {
@@ -258,7 +258,8 @@ impl PatternTable {
 /// One place of a template: the hash of all else.
 struct Place {
     key: u64,
-    masked: bool,
+    /// Whether its word is a mask and nothing else, so that the place is known to vary.
+    whole: bool,
     needed: usize,
 }
 
@@ -277,13 +278,16 @@ impl Keys {
         let constants = masked.iter().filter(|masked| !**masked).count();
         let mut places = Vec::new();
         if words.len() <= MAX_WORDS {
-            for (index, masked) in masked.iter().enumerate() {
+            for ((index, masked), word) in masked.iter().enumerate().zip(template.split(' ')) {
                 let others = constants - usize::from(!masked);
                 if others < MIN_CONSTANT {
                     continue;
                 }
                 let needed = if index == 0 { MIN_FIRST_VALUES } else { MIN_VALUES };
-                places.push(Place { key: combine(&words, index), masked: *masked, needed });
+                let whole = is_whole_mask(word);
+                // The key of `key=value` stays; only values of the same key are compared.
+                let key = fnv_text(combine(&words, index), key_of(word));
+                places.push(Place { key, whole, needed });
             }
         }
         Self { shape, places }
@@ -293,6 +297,36 @@ impl Keys {
 /// Whether a word holds a mask.
 fn is_masked(word: &str) -> bool {
     word.contains('<') && word.contains('>')
+}
+
+/// The part of a word up to its last `=` that has a value behind it.
+fn key_of(word: &str) -> &str {
+    let value = word.rsplit('=').find(|part| !part.is_empty()).unwrap_or(word);
+    let end = word.rfind(value).unwrap_or(0);
+    word.get(..end).unwrap_or("")
+}
+
+fn fnv_text(hash: u64, text: &str) -> u64 {
+    text.bytes().fold(hash, fnv)
+}
+
+/// Whether a word, or the value behind its `=`, is masked as a whole.
+fn is_whole_mask(word: &str) -> bool {
+    let value = word.rsplit('=').find(|part| !part.is_empty()).unwrap_or(word);
+    let mut inside = false;
+    let mut masks = 0;
+    for byte in value.bytes() {
+        match byte {
+            b'<' => inside = true,
+            b'>' if inside => {
+                inside = false;
+                masks += 1;
+            }
+            _ if !inside && byte.is_ascii_alphabetic() => return false,
+            _ => {}
+        }
+    }
+    masks > 0
 }
 
 /// Hash of a word in which all masks count as the same.

@@ -33,10 +33,25 @@ pub fn template_into(message: &str, out: &mut String) {
         if !out.is_empty() && !out.ends_with(' ') {
             out.push(' ');
         }
+        let word_at = out.len();
         pos = token(source, pos, out);
+        collapse(out, word_at);
     }
     let trimmed = out.trim_end().len();
     out.truncate(trimmed);
+}
+
+/// Drops a word that is the same mask as the word before: a list of values is one value.
+fn collapse(out: &mut String, word_at: usize) {
+    let word = crate::scan::tail(out, word_at);
+    if !word.starts_with('<') || !word.ends_with('>') {
+        return;
+    }
+    let before = slice(out, 0, word_at).trim_end();
+    if before.ends_with(word) {
+        let length = before.len();
+        out.truncate(length);
+    }
 }
 
 /// Id of a pattern: the hash of its template.
@@ -60,6 +75,10 @@ fn token(source: &str, start: usize, out: &mut String) -> usize {
         return rest_of_token(source, end, out);
     }
     let end = token_end(bytes, start);
+    if words::is_user(out, slice(source, start, end)) {
+        out.push_str("<user>");
+        return end;
+    }
     if first.is_ascii_digit() || matches!(first, b'<' | b'(' | b'-' | b'+') {
         if let Some(end) = values::measured(source, start, end, out) {
             return end;
@@ -137,6 +156,14 @@ mod tests {
             ),
             ("at fe80::1ff:fe23:4567:890a port 80", "at <ip> port <num>"),
             ("file C:\\Users\\x\\a.txt gone", "file <path> gone"),
+            (
+                "session opened for user news by (uid=0)",
+                "session opened for user <user> by (uid=<num>)",
+            ),
+            (
+                "ask 10.0.0.1:50010 to delete blk_12345 blk_23456 blk_34567",
+                "ask <ip> to delete <id>",
+            ),
             ("", ""),
         ];
         for (message, expected) in cases {

@@ -45,6 +45,23 @@ pub(super) fn mask(token: &str, out: &mut String) {
     }
 }
 
+/// Whether a word is the name of a user: it follows the word `user`, and is no word of prose.
+pub(super) fn is_user(before: &str, word: &str) -> bool {
+    let after_user =
+        before.trim_end().rsplit(' ').next().is_some_and(|last| last.eq_ignore_ascii_case("user"));
+    if !after_user {
+        return false;
+    }
+    const PROSE: [&str; 28] = [
+        "unknown", "not", "is", "has", "was", "name", "id", "agent", "data", "input", "error",
+        "request", "and", "or", "can", "cannot", "does", "in", "on", "with", "from", "to", "for",
+        "mode", "space", "logged", "session", "could",
+    ];
+    let named =
+        word.bytes().all(|byte| is_ident(byte) || matches!(byte, b'-' | b'.' | b'@' | b'+'));
+    named && !word.is_empty() && !PROSE.contains(&word)
+}
+
 /// Writes a mask, unless it would only lengthen a list of the same: `<num>, <num>`.
 fn push_mask(out: &mut String, mask: &str) {
     let trimmed = out.trim_end_matches(' ');
