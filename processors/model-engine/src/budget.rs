@@ -73,7 +73,11 @@ impl Budget {
 
 /// The longest start of a text that has at most `limit` bytes and ends with a whole character.
 pub fn bounded(text: &str, limit: usize) -> &str {
-    text.get(..text.floor_char_boundary(limit)).unwrap_or(text)
+    let mut end = limit.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
 }
 
 #[cfg(test)]

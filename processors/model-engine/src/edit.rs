@@ -115,7 +115,7 @@ pub fn stands_once(text: &str, find: &str) -> bool {
     let Some(first) = text.find(find) else {
         return false;
     };
-    let next = text.ceil_char_boundary(first + 1);
+    let next = first + find.chars().next().map_or(1, char::len_utf8);
     !text.get(next..).is_some_and(|rest| rest.contains(find))
 }
 
@@ -144,6 +144,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::bounded;
 
     #[test]
     fn a_unique_line_is_found_as_it_stands() {
@@ -202,8 +203,8 @@ mod tests {
             length in 0usize..12,
             replacement in "[xß\n]{0,4}",
         ) {
-            let start = text.floor_char_boundary(from);
-            let end = text.floor_char_boundary(from + length).max(start);
+            let start = bounded(&text, from).len();
+            let end = bounded(&text, from + length).len().max(start);
             if let Ok(edit) = anchored("x", &text, start..end, &replacement) {
                 prop_assert!(stands_once(&text, &edit.find));
                 let expected = format!("{}{replacement}{}", &text[..start], &text[end..]);

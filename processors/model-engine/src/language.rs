@@ -197,9 +197,13 @@ impl Language {
                     || function.starts_with("runtime.")
                     || module == "runtime"
             }
-            Self::Rust => ["core::", "std::", "alloc::", "rust_", "__rust", "<core::", "<alloc::"]
-                .iter()
-                .any(|start| function.starts_with(start) || module.starts_with(start)),
+            // Methods of the standard library's traits are printed as `<Type as Trait>::method`.
+            Self::Rust => {
+                let is_of_library = ["core::", "std::", "alloc::", "rust_", "__rust", "<"]
+                    .iter()
+                    .any(|start| function.starts_with(start) || module.starts_with(start));
+                is_of_library && !frame.in_app
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The playbook on the program's own demonstration service, which was written without it.
 
-#![allow(clippy::unwrap_used, clippy::panic, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, unreachable_pub)]
 
 mod common;
 

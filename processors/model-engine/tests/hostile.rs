@@ -1,6 +1,6 @@
 //! What strangers may send: any text, line and message leaves the playbook honest and bounded.
 
-#![allow(clippy::unwrap_used, clippy::panic, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, unreachable_pub)]
 
 mod common;
 
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use common::{analysis, failure};
 use hephaestus_model_engine::edit::{applied, stands_once};
 use hephaestus_model_engine::{
-    AnalysisRequest, ModelProvider, PlaybookProvider, ProposalRequest, check,
+    AnalysisRequest, ModelProvider, PlaybookProvider, ProposalRequest, bounded, check,
 };
 use hephaestus_schemas::{ClassifiedLog, Exception, Frame};
 use proptest::prelude::*;
@@ -157,8 +157,8 @@ proptest! {
         let (exception, message) = FAILURES[which];
         let mut mangled = text.to_owned();
         for (at, length, inserted) in cuts {
-            let start = mangled.floor_char_boundary(at);
-            let end = mangled.floor_char_boundary(at + length).max(start);
+            let start = bounded(&mangled, at).len();
+            let end = bounded(&mangled, at + length).len().max(start);
             mangled.replace_range(start..end, &inserted);
         }
         holds_its_promises(&request(path, &mangled, line, exception, message));

@@ -1,6 +1,6 @@
 //! Recipes for Java, JavaScript, Go and Rust.
 
-#![allow(clippy::unwrap_used, clippy::panic, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, unreachable_pub)]
 
 mod common;
 
@@ -49,7 +49,7 @@ class Sum {
         "class A { int f(String s) {\n  int n = 0, at = 0;\n  while (at <= s.length()) {\n    if (s.charAt(at) == 'x') n++;\n    at++;\n  }\n  return n;\n} }\n",
         "s.charAt(at)",
         "java.lang.StringIndexOutOfBoundsException",
-        "index 5, length 5",
+        "String index out of range: 5",
     )
     .below();
     fixes("java-loop-past-end", &text, "at <= s.length()", "at < s.length()");

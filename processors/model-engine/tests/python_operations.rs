@@ -1,6 +1,6 @@
 //! Python recipes for operations that cannot be done: divisions, joins, indices, decoding.
 
-#![allow(clippy::unwrap_used, clippy::panic, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, unreachable_pub)]
 
 mod common;
 
@@ -176,6 +176,32 @@ fn a_constant_divisor_is_no_suspect() {
         "(sum(xs) / len(xs) if xs else 0.0)",
     );
     runs_in_python(&two, &fixed, "print(f([]))", "0.0");
+}
+
+#[test]
+fn formats_and_paths_are_no_divisions() {
+    let formatted = failure(
+        "a.py",
+        "def f(xs):\n    return \"%.1f %%\" % (sum(xs) / len(xs))\n",
+        "/ len(xs)",
+        DIVISION,
+        BY_ZERO,
+    );
+    let fixed = fixes(
+        "python-divide-by-zero",
+        &formatted,
+        "sum(xs) / len(xs)",
+        "sum(xs) / len(xs) if xs else 0.0",
+    );
+    runs_in_python(&formatted, &fixed, "print(f([]))", "0.0 %");
+    let path = failure(
+        "a.py",
+        "def f(base, xs):\n    return write(base / 'mean', sum(xs) / len(xs))\n",
+        "/ len(xs)",
+        DIVISION,
+        BY_ZERO,
+    );
+    fixes("python-divide-by-zero", &path, "sum(xs) / len(xs)", "sum(xs) / len(xs) if xs else 0.0");
 }
 
 #[test]

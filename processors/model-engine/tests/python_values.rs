@@ -1,6 +1,6 @@
 //! Python recipes for values that are missing: keys, `None`, variables.
 
-#![allow(clippy::unwrap_used, clippy::panic, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, unreachable_pub)]
 
 mod common;
 

@@ -76,6 +76,20 @@ impl Template {
         })
     }
 
+    /// The text with every place filled, by `missing` where a name has no value.
+    pub(crate) fn render_with(&self, values: &BTreeMap<String, String>, missing: &str) -> String {
+        let mut rendered = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => rendered.push_str(text),
+                Part::Name(name) => {
+                    rendered.push_str(values.get(name).map_or(missing, String::as_str));
+                }
+            }
+        }
+        rendered
+    }
+
     /// The text with every place filled; `None` where a name has no value.
     pub(crate) fn render(&self, values: &BTreeMap<String, String>) -> Option<String> {
         let mut rendered = String::new();

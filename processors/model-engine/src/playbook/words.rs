@@ -32,10 +32,10 @@ pub(crate) fn add_place(values: &mut BTreeMap<String, String>, path: &str, line:
     values.insert("line".to_owned(), line.to_string());
 }
 
-/// A template with its values quoted; empty where a value is missing.
+/// A template with its values quoted; what a message did not say is unknown.
 pub(crate) fn rendered(template: &Template, values: &BTreeMap<String, String>) -> String {
     let quoted = quoted_all(values.clone());
-    template.render(&quoted).unwrap_or_default()
+    template.render_with(&quoted, "unknown")
 }
 
 /// Values as they may stand in a sentence.

@@ -1,5 +1,5 @@
 //! Fixtures for recipes: code, the line that failed, and what the runtime said.
-#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -241,16 +241,16 @@ pub fn run(program: &str, arguments: &[&str], input: &str) -> Option<String> {
 /// The code fails in Python as the fixture says, and prints `expected` once it is fixed.
 #[track_caller]
 pub fn runs_in_python(failure: &Failure, fixed: &str, call: &str, expected: &str) {
-    let Some(output) = run("python3", &["-"], &format!("{fixed}\n{call}\n")) else {
-        return;
-    };
-    assert_eq!(output.trim_end(), expected);
-    let broken = format!(
-        "{}\ntry:\n    {call}\nexcept Exception as error:\n    print(type(error).__name__)\n",
+    let script = format!(
+        "{}\ntry:\n    {call}\nexcept Exception as error:\n    print('failed', type(error).__name__)\n\
+         {fixed}\nprint('fixed')\n{call}\n",
         failure.text
     );
-    if let Some(output) = run("python3", &["-"], &broken) {
-        let name = failure.exception.rsplit('.').next().unwrap();
-        assert!(output.trim_end().ends_with(name), "does not fail as the fixture says: {output}");
-    }
+    let Some(output) = run("python3", &["-"], &script) else {
+        return;
+    };
+    let name = failure.exception.rsplit('.').next().unwrap();
+    let (before, after) = output.split_once("fixed\n").unwrap();
+    assert!(before.ends_with(&format!("failed {name}\n")), "fails otherwise: {before}");
+    assert_eq!(after.trim_end(), expected);
 }
