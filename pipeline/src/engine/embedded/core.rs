@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::task;
+use tokio::{task, time::Instant};
 
 use super::{
     EmbeddedConfig,
@@ -207,6 +207,12 @@ impl Core {
 /// The answer once the engine is closed.
 pub(super) fn closed() -> EngineError {
     EngineError::Unavailable("the engine is closed".to_owned())
+}
+
+/// When a wait ends; however long it is.
+pub(super) fn deadline(wait: Duration) -> Instant {
+    const LONG: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    Instant::now() + wait.min(LONG)
 }
 
 /// Milliseconds since 1970 UTC.

@@ -9,12 +9,12 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::select_all;
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 
 use super::{
     Shared,
     catalogue::{Topic, unknown},
-    core::{Core, closed},
+    core::{Core, closed, deadline},
     group::{Fence, MemberId},
     prepare::Prepared,
     writer::NewOffsets,
@@ -204,7 +204,7 @@ impl EmbeddedMember {
 #[async_trait]
 impl Member for EmbeddedMember {
     async fn poll(&mut self, wait: Duration, max_bytes: usize) -> Result<Polled, EngineError> {
-        let deadline = Instant::now() + wait;
+        let deadline = deadline(wait);
         loop {
             for changes in &mut self.changes {
                 changes.borrow_and_update();

@@ -17,20 +17,20 @@ mod writer;
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::Arc,
     thread,
     time::Duration,
 };
 
 use async_trait::async_trait;
 use tokio::{
-    sync::{Semaphore, oneshot},
+    runtime,
+    sync::{Semaphore, mpsc, oneshot},
     task,
-    time::Instant,
 };
 
 use self::{
-    core::{Core, closed, now_ms},
+    core::{Core, closed, deadline, now_ms},
     directory::Directory,
     group::Fence,
     member::EmbeddedMember,
@@ -125,12 +125,15 @@ impl EmbeddedEngine {
 
     fn start(core: Core) -> Result<Arc<Self>, EngineError> {
         let core = Arc::new(core);
-        let (requests, received) = mpsc::channel();
+        let (requests, received) = mpsc::channel(writer::MAX_WAITING);
         let of_writer = core.clone();
+        let cannot = |error| EngineError::Fatal(format!("cannot start the writer: {error}"));
+        let waiting =
+            runtime::Builder::new_current_thread().enable_time().build().map_err(cannot)?;
         thread::Builder::new()
             .name("embedded-writer".to_owned())
-            .spawn(move || writer::run(&of_writer, &received))
-            .map_err(|error| EngineError::Fatal(format!("cannot start a thread: {error}")))?;
+            .spawn(move || writer::run(&of_writer, &waiting, received))
+            .map_err(cannot)?;
         let queue_bytes = core.config.writer_queue_bytes.min(Semaphore::MAX_PERMITS);
         let shared = Shared {
             queue: Arc::new(Semaphore::new(queue_bytes)),
@@ -147,7 +150,7 @@ impl EmbeddedEngine {
     /// Where the engine failed or is closed.
     pub async fn maintain(&self, now_ms: i64) -> Result<(), EngineError> {
         let (reply, answer) = oneshot::channel();
-        self.shared.send(Request::Maintain { now_ms, reply })?;
+        self.shared.send(Request::Maintain { now_ms, reply }).await?;
         answer.await.unwrap_or_else(|_| Err(self.shared.gone()))
     }
 }
@@ -173,8 +176,8 @@ fn stored_bytes(store: &Store) -> Result<u64, StoreError> {
 }
 
 impl Shared {
-    fn send(&self, request: Request) -> Result<(), EngineError> {
-        self.requests.send(request).map_err(|_| self.gone())
+    async fn send(&self, request: Request) -> Result<(), EngineError> {
+        self.requests.send(request).await.map_err(|_| self.gone())
     }
 
     /// Why the writer does not answer.
@@ -202,7 +205,8 @@ impl Shared {
         let Prepared { parts, places, .. } = prepared;
         let partitions: Vec<u32> = parts.iter().map(|part| part.partition).collect();
         let (reply, answer) = oneshot::channel();
-        self.send(Request::Write(Box::new(Write { parts, offsets, fence, bytes, permit, reply })))?;
+        let write = Write { parts, offsets, fence, bytes, permit, reply };
+        self.send(Request::Write(Box::new(write))).await?;
         let bases = answer.await.unwrap_or_else(|_| Err(self.gone().into()))?;
         let mut written = Vec::with_capacity(places.len());
         for (part, index) in places {
@@ -237,7 +241,7 @@ impl Shared {
     /// Waits until everything that was sent to the writer before is decided.
     async fn barrier(&self) -> Result<(), EngineError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Request::Barrier { reply })?;
+        self.send(Request::Barrier { reply }).await?;
         answer.await.map_err(|_| self.gone())
     }
 }
@@ -281,7 +285,7 @@ impl Log for EmbeddedEngine {
         let catalogue = &self.shared.core.catalogue;
         let topic = catalogue.topic_with(&partition.topic, partition.partition)?;
         let mut changes = topic.changes();
-        let deadline = Instant::now() + wait;
+        let deadline = deadline(wait);
         loop {
             changes.borrow_and_update();
             if topic.partition(partition.partition)?.end > offset {
@@ -343,7 +347,7 @@ impl Engine for EmbeddedEngine {
     async fn create_topics(&self, topics: &[TopicSpec]) -> Result<(), EngineError> {
         let (reply, answer) = oneshot::channel();
         let topics = topics.to_vec();
-        self.shared.send(Request::CreateTopics { topics, reply })?;
+        self.shared.send(Request::CreateTopics { topics, reply }).await?;
         answer.await.unwrap_or_else(|_| Err(self.shared.gone()))
     }
 
@@ -355,7 +359,7 @@ impl Engine for EmbeddedEngine {
     async fn close(&self) -> Result<(), EngineError> {
         self.shared.queue.close();
         let (reply, answer) = oneshot::channel();
-        if self.shared.send(Request::Close { reply }).is_err() {
+        if self.shared.send(Request::Close { reply }).await.is_err() {
             // Closed before; what failed before stays told.
             return self.shared.core.check();
         }

@@ -57,6 +57,8 @@ pub(super) enum StoreError {
     Store(#[from] Box<redb::Error>),
     #[error("the engine is closed")]
     Closed,
+    #[error("the writer panicked")]
+    Panic,
     #[error("batch at topic {topic:?} partition {partition} offset {offset} is broken: {source}")]
     Batch { topic: String, partition: u32, offset: u64, source: BatchError },
 }

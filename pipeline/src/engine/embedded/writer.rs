@@ -2,17 +2,18 @@
 //!
 //! After a failed write or sync nothing more is written: what the disk holds is known again when it is reopened.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, mpsc},
-    time::{Duration, Instant},
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::{
+    runtime::Runtime,
+    sync::{OwnedSemaphorePermit, mpsc, oneshot},
+    time::timeout_at,
 };
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
-
 use super::{
+    batch::Batch,
     catalogue::{PartitionState, Topic, compare, validate},
-    core::Core,
+    core::{Core, deadline, now_ms},
     group::Fence,
     maintenance,
     prepare::{Entries, KeyedEntry, Part},
@@ -25,6 +26,8 @@ use crate::engine::{CommitError, EngineError, TopicSpec};
 const MAX_GROUP_BYTES: usize = 8 * 1024 * 1024;
 /// Requests that one transaction serves at most.
 const MAX_GROUP_REQUESTS: usize = 1024;
+/// Requests that wait at most, however small.
+pub(super) const MAX_WAITING: usize = 1024;
 
 /// What the writer is asked for.
 pub(super) enum Request {
@@ -66,29 +69,24 @@ pub(super) struct NewOffsets {
     pub(super) offsets: Vec<(Arc<Topic>, u32, u64)>,
 }
 
-/// Serves requests until it is told to close, or nobody is left to ask.
-pub(super) fn run(core: &Core, requests: &mpsc::Receiver<Request>) {
+/// Serves requests until it is told to close, or nobody is left to ask. `runtime` is this thread's, to wait with.
+pub(super) fn run(core: &Core, runtime: &Runtime, mut requests: mpsc::Receiver<Request>) {
+    let _note = PanicNote(core);
     let interval = core.config.retention_interval;
-    let mut maintain_at = Instant::now() + interval;
+    let mut maintain_at = deadline(interval);
     loop {
-        let wait = maintain_at.saturating_duration_since(Instant::now());
-        let first = match requests.recv_timeout(wait) {
-            Ok(request) => Some(request),
-            Err(mpsc::RecvTimeoutError::Timeout) => None,
-            Err(mpsc::RecvTimeoutError::Disconnected) => return,
+        let waited = runtime.block_on(async { timeout_at(maintain_at, requests.recv()).await });
+        let first = match waited {
+            Ok(Some(first)) => first,
+            Ok(None) => return,
+            Err(_) => {
+                // While there is more to remove, requests still go first.
+                let pause = if maintain(core) { Duration::ZERO } else { interval };
+                maintain_at = deadline(pause);
+                continue;
+            }
         };
-        let Some(first) = first else {
-            let more = core.failure().is_none()
-                && maintenance::step(core, super::core::now_ms()).unwrap_or_else(|error| {
-                    core.fail(&error);
-                    false
-                });
-            // While there is more to remove, requests still go first.
-            let pause = if more { Duration::ZERO } else { interval };
-            maintain_at = Instant::now() + pause;
-            continue;
-        };
-        if let Some(close) = serve(core, first, requests) {
+        if let Some(close) = serve(core, first, &mut requests) {
             core.close_store();
             // Whoever asked may be gone; the store is closed all the same.
             let _ = close.send(());
@@ -97,11 +95,33 @@ pub(super) fn run(core: &Core, requests: &mpsc::Receiver<Request>) {
     }
 }
 
+/// Notes, when the writer panics, that nothing will be written any more.
+struct PanicNote<'a>(&'a Core);
+
+impl Drop for PanicNote<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(&StoreError::Panic);
+        }
+    }
+}
+
+/// One step of maintenance. Says whether there may be more to do.
+fn maintain(core: &Core) -> bool {
+    if core.failure().is_some() {
+        return false;
+    }
+    maintenance::step(core, now_ms()).unwrap_or_else(|error| {
+        core.fail(&error);
+        false
+    })
+}
+
 /// Serves a request and those that wait behind it. Gives back the request to close, if it met one.
 fn serve(
     core: &Core,
     first: Request,
-    requests: &mpsc::Receiver<Request>,
+    requests: &mut mpsc::Receiver<Request>,
 ) -> Option<oneshot::Sender<()>> {
     let mut writes: Vec<Write> = Vec::new();
     let mut bytes = 0;
@@ -161,7 +181,7 @@ type Reply = oneshot::Sender<Result<Vec<u64>, CommitError>>;
 struct Pending {
     partitions: HashMap<PartitionKey, (Arc<Topic>, PartitionState)>,
     offsets: HashMap<(Arc<str>, PartitionKey), u64>,
-    tail: Vec<(PartitionKey, u64, super::batch::Batch)>,
+    tail: Vec<(PartitionKey, u64, Batch)>,
 }
 
 fn write_all(core: &Core, writes: Vec<Write>) {
@@ -307,7 +327,7 @@ fn put_part(tables: &mut Tables<'_>, pending: &mut Pending, part: Part) -> Resul
             }
         }
         Entries::Keyed(entries) => {
-            let now_ms = super::core::now_ms();
+            let now_ms = now_ms();
             for entry in entries {
                 put_keyed(tables, key, state, &entry, now_ms)?;
             }
