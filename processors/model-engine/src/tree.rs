@@ -13,7 +13,7 @@ use crate::syntax;
 /// Depth up to which ancestors are looked at.
 pub(crate) const MAX_DEPTH: usize = 400;
 /// Matches of one query that are looked at.
-const MAX_MATCHES: usize = 256;
+const MAX_MATCHES: usize = 4096;
 /// Unfinished matches a query may hold at once.
 const MAX_PENDING_MATCHES: u32 = 512;
 /// Calls of the progress callback after which a query is given up.
@@ -28,6 +28,14 @@ pub(crate) struct SourceTree<'a> {
     /// Text.
     pub(crate) text: &'a str,
     tree: Tree,
+}
+
+/// The matches of a query.
+pub(crate) struct Matches<'t> {
+    /// In the order they were found.
+    pub(crate) found: Vec<Captures<'t>>,
+    /// Whether these are all of them, rather than those within the bounds.
+    pub(crate) is_whole: bool,
 }
 
 /// The captures of one match, by name; where a name captured several nodes, the first.
@@ -121,7 +129,7 @@ impl<'a> SourceTree<'a> {
         query: &Query,
         within: Node<'t>,
         range: Range<usize>,
-    ) -> Vec<Captures<'t>> {
+    ) -> Matches<'t> {
         let mut cursor = QueryCursor::new();
         cursor.set_match_limit(MAX_PENDING_MATCHES);
         cursor.set_byte_range(range);
@@ -133,8 +141,13 @@ impl<'a> SourceTree<'a> {
         let options = QueryCursorOptions::new().progress_callback(&mut keep_going);
         let names = query.capture_names();
         let mut found = Vec::new();
+        let mut is_whole = true;
         let mut matches = cursor.matches_with_options(query, within, self.text.as_bytes(), options);
         while let Some(matched) = matches.next() {
+            if found.len() >= MAX_MATCHES {
+                is_whole = false;
+                break;
+            }
             let mut captures = Captures::new();
             for capture in matched.captures() {
                 if let Some(name) = names.get(capture.index as usize) {
@@ -142,11 +155,10 @@ impl<'a> SourceTree<'a> {
                 }
             }
             found.push(captures);
-            if found.len() >= MAX_MATCHES {
-                break;
-            }
         }
-        found
+        drop(matches);
+        is_whole &= steps < MAX_QUERY_STEPS && !cursor.did_exceed_match_limit();
+        Matches { found, is_whole }
     }
 }
 

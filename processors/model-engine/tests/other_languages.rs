@@ -379,7 +379,9 @@ fn a_go_map_is_made_before_it_is_written_to() {
         "\tif s.rows == nil {\n\t\ts.rows = make(map[string][]int)\n\t}\n\ts.rows[key] = row",
     );
     for source in [
-        // A parameter; made on some paths; a field that is made elsewhere; a value receiver.
+        // Two of one name;
+        "package a\n\nfunc f(x bool) {\n\tif x {\n\t\tvar m map[string]int\n\t\tg(m)\n\t}\n\tvar m map[string]int\n\tm[\"a\"] = 1\n}\n",
+        // a parameter; made on some paths; a field that is made elsewhere; a value receiver.
         "package a\n\nfunc f(m map[string]int) {\n\tm[\"a\"] = 1\n}\n",
         "package a\n\nfunc f(x bool) {\n\tvar m map[string]int\n\tif x {\n\t\tm = g()\n\t}\n\tm[\"a\"] = 1\n}\n",
         "package a\n\ntype S struct{ m map[string]int }\n\nfunc (s S) f() {\n\ts.m[\"a\"] = 1\n}\n",

@@ -124,7 +124,7 @@ fn another_key_a_handled_one_and_the_environment_are_left_alone() {
 def f(d):
     try:
         return not d['a']
-    except (KeyError, ValueError):
+    except (LookupError, ValueError):
         log.exception('no a')
 ",
         "d['a']",
@@ -170,6 +170,24 @@ def shown(item):
     let fixed =
         fixes("python-missing-key", &sibling, "item['discount']", "item.get('discount', 0)");
     runs_in_python(&sibling, &fixed, "print(total({'price': 2}))", "200");
+}
+
+#[test]
+fn two_defaults_of_one_key_decide_nothing() {
+    let contradicted = failure(
+        "cart.py",
+        "
+def total(item):
+    return 100 - item['discount']
+
+def shown(item):
+    return item.get('discount', 0), item.get('discount', 5)
+",
+        "100 - item['discount']",
+        KEY,
+        "'discount'",
+    );
+    explains("python-missing-key", &contradicted, "more than one way");
 }
 
 #[test]
@@ -275,6 +293,24 @@ fn a_missing_text_is_an_empty_one_for_methods_of_texts() {
         "'NoneType' object has no attribute 'items'",
     );
     fixes("python-none-attribute", &mapping, "config.headers", "(config.headers or {})");
+
+    let looked_up = failure(
+        "a.py",
+        "def mode(config):\n    return config.get(\"ui\").get(\"mode\") or \"plain\"\n",
+        "config.get(\"ui\")",
+        NO_ATTRIBUTE,
+        "'NoneType' object has no attribute 'get'",
+    );
+    // Either `get` of the line may be the one, as far as the message says.
+    leaves(&looked_up);
+    let looked_up = failure(
+        "a.py",
+        "def mode(config):\n    return config.ui.get(\"mode\") or \"plain\"\n",
+        "config.ui",
+        NO_ATTRIBUTE,
+        "'NoneType' object has no attribute 'get'",
+    );
+    fixes("python-none-attribute", &looked_up, "config.ui", "(config.ui or {})");
 
     // An object of the program may have any method; two receivers leave open which it is.
     for text in [

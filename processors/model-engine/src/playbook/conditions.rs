@@ -12,6 +12,16 @@ use super::recipe::Scope;
 use crate::absence;
 use crate::tree::{Captures, SourceTree};
 
+/// Ways to meet the conditions of a fix that are looked at.
+const MAX_WAYS: usize = 64;
+/// Exceptions that a handler of a wider one is meant for too, each with the wider ones.
+const WIDER: [(&str, &[&str]); 4] = [
+    ("KeyError", &["LookupError"]),
+    ("IndexError", &["LookupError"]),
+    ("ZeroDivisionError", &["ArithmeticError"]),
+    ("UnicodeDecodeError", &["UnicodeError", "ValueError"]),
+];
+
 /// A suspect place and what stands around it.
 #[derive(Debug)]
 pub(crate) struct Place<'t> {
@@ -41,8 +51,14 @@ impl<'t> Place<'t> {
         ancestors.take_while(move |ancestor| *ancestor != function)
     }
 
-    /// Whether a handler around the place names one of these types: then the failure is expected.
-    pub(crate) fn is_handled(&self, tree: &SourceTree<'_>, types: &[String]) -> bool {
+    /// Whether a handler around the place is for this very type: then the failure is expected.
+    pub(crate) fn is_handled(&self, tree: &SourceTree<'_>, type_name: &str) -> bool {
+        let mut types = vec![type_name];
+        for (narrow, wider) in WIDER {
+            if narrow == type_name {
+                types.extend(wider);
+            }
+        }
         let Some(handlers) = tree.language.handlers() else {
             return false;
         };
@@ -54,7 +70,7 @@ impl<'t> Place<'t> {
                 let mut cursor = ancestor.walk();
                 for child in ancestor.children(&mut cursor) {
                     let handles = handlers.handlers.contains(&child.kind());
-                    if handles && names_one_of(tree.text_of(child), types) {
+                    if handles && names_one_of(tree.text_of(child), &types) {
                         return true;
                     }
                 }
@@ -66,92 +82,107 @@ impl<'t> Place<'t> {
 }
 
 /// Whether the head of a handler names a type.
-fn names_one_of(handler: &str, types: &[String]) -> bool {
+fn names_one_of(handler: &str, types: &[&str]) -> bool {
     let head = handler.split(['{', '\n']).next().unwrap_or_default();
     let mut words = head.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
-    words.any(|word| types.iter().any(|name| name == word))
+    words.any(|word| types.contains(&word))
 }
 
-/// What a fix captured at a place, once for each match that meets every condition.
+/// What a fix captured at a place, once for each way in which its conditions are met.
+///
+/// Several ways that lead to different edits are no fix, which the caller sees to.
 pub(crate) fn candidates<'t>(
     tree: &'t SourceTree<'_>,
     fix: &Fix,
     suspect: &Bindings<'t>,
     place: &Place<'t>,
 ) -> Vec<Bindings<'t>> {
+    let matches = tree.matches(&fix.query, tree.root(), place.at.byte_range());
+    if !matches.is_whole {
+        return Vec::new();
+    }
     let mut found = Vec::new();
-    for captures in tree.matches(&fix.query, tree.root(), place.at.byte_range()) {
+    for captures in matches.found {
         if captures.get("at") != Some(&place.at) {
             continue;
         }
-        let joined = suspect.joined(tree, &captures);
-        let Some(mut bindings) = joined else {
-            continue;
-        };
-        let holds =
-            fix.conditions.iter().all(|condition| holds(tree, condition, &mut bindings, place));
-        if holds {
-            found.push(bindings);
+        found.extend(suspect.joined(tree, &captures));
+    }
+    for condition in &fix.conditions {
+        let mut held = Vec::new();
+        for bindings in &found {
+            held.extend(ways(tree, condition, bindings, place));
         }
+        if held.len() > MAX_WAYS {
+            return Vec::new();
+        }
+        found = held;
     }
     found
 }
 
-/// Whether a condition holds; what it captures is added to the bindings.
-fn holds<'t>(
+/// The ways in which a condition holds, with what each captures; none where it does not hold.
+fn ways<'t>(
     tree: &'t SourceTree<'_>,
     condition: &Condition,
-    bindings: &mut Bindings<'t>,
+    bindings: &Bindings<'t>,
     place: &Place<'t>,
-) -> bool {
-    match condition {
+) -> Vec<Bindings<'t>> {
+    let holds = match condition {
         Condition::Present(scope, query) => {
-            let found = joined_matches(tree, query, scope_of(tree, *scope, place), None, bindings);
-            let Some((_, first)) = found.into_iter().next() else {
-                return false;
+            let within = scope_of(tree, *scope, place);
+            let Some(found) = joined_matches(tree, query, within, None, bindings) else {
+                return Vec::new();
             };
-            *bindings = first;
-            true
+            return found.into_iter().map(|(_, joined)| joined).collect();
+        }
+        Condition::Encloses(query) => {
+            return encloses(tree, query, bindings, place).into_iter().collect();
         }
         Condition::Absent(scope, query) => {
-            joined_matches(tree, query, scope_of(tree, *scope, place), None, bindings).is_empty()
+            let within = scope_of(tree, *scope, place);
+            let found = joined_matches(tree, query, within, None, bindings);
+            found.is_some_and(|found| found.is_empty())
         }
-        Condition::Encloses(query) => encloses(tree, query, bindings, place),
         Condition::Parent(capture, kinds) => {
             let parent = bindings.nodes.get(capture).and_then(Node::parent);
             parent.is_some_and(|parent| is_one_of(parent, kinds))
         }
         Condition::NotInside(capture, kinds) => {
-            let Some(node) = bindings.nodes.get(capture) else {
-                return false;
-            };
-            let ancestors = tree.ancestors(*node);
-            let function = tree.function_of(&ancestors);
-            !ancestors
-                .iter()
-                .take_while(|ancestor| **ancestor != function)
-                .any(|ancestor| is_one_of(*ancestor, kinds))
+            let node = bindings.nodes.get(capture);
+            node.is_some_and(|node| !is_inside(tree, *node, kinds))
         }
         Condition::AbsenceTolerated(capture) => {
-            bindings.nodes.get(capture).is_some_and(|node| absence::is_tolerated(tree, *node))
+            let node = bindings.nodes.get(capture);
+            node.is_some_and(|node| absence::is_tolerated(tree, *node))
         }
+    };
+    if holds {
+        return vec![bindings.clone()];
     }
+    Vec::new()
+}
+
+/// Whether a node stands within one of some kinds, in its function.
+fn is_inside(tree: &SourceTree<'_>, node: Node<'_>, kinds: &[String]) -> bool {
+    let ancestors = tree.ancestors(node);
+    let function = tree.function_of(&ancestors);
+    let mut within = ancestors.iter().take_while(|ancestor| **ancestor != function);
+    within.any(|ancestor| is_one_of(*ancestor, kinds))
 }
 
 /// Binds the innermost node that a query finds around the place, in its function.
 fn encloses<'t>(
     tree: &'t SourceTree<'_>,
     query: &Query,
-    bindings: &mut Bindings<'t>,
+    bindings: &Bindings<'t>,
     place: &Place<'t>,
-) -> bool {
+) -> Option<Bindings<'t>> {
     let around: Vec<Node<'t>> = place.within_function().collect();
     let range = Some(place.at.byte_range());
     let mut innermost: Option<(usize, Bindings<'t>)> = None;
-    for (captures, joined) in joined_matches(tree, query, place.function, range, bindings) {
-        let Some(node) = captures.get("around") else {
-            continue;
-        };
+    for (captures, joined) in joined_matches(tree, query, place.function, range, bindings)? {
+        let node = captures.get("around")?;
         let Some(distance) = around.iter().position(|ancestor| ancestor == node) else {
             continue;
         };
@@ -159,28 +190,29 @@ fn encloses<'t>(
             innermost = Some((distance, joined));
         }
     }
-    let Some((_, found)) = innermost else {
-        return false;
-    };
-    *bindings = found;
-    true
+    innermost.map(|(_, found)| found)
 }
 
+/// Matches that agree with what is bound; `None` where there are too many to look at.
 fn joined_matches<'t>(
     tree: &'t SourceTree<'_>,
     query: &Query,
     within: Node<'t>,
     range: Option<Range<usize>>,
     bindings: &Bindings<'t>,
-) -> Vec<(Captures<'t>, Bindings<'t>)> {
+) -> Option<Vec<(Captures<'t>, Bindings<'t>)>> {
     let range = range.unwrap_or_else(|| within.byte_range());
+    let matches = tree.matches(query, within, range);
+    if !matches.is_whole {
+        return None;
+    }
     let mut found = Vec::new();
-    for captures in tree.matches(query, within, range) {
+    for captures in matches.found {
         if let Some(joined) = bindings.joined(tree, &captures) {
             found.push((captures, joined));
         }
     }
-    found
+    Some(found)
 }
 
 fn scope_of<'t>(tree: &'t SourceTree<'_>, scope: Scope, place: &Place<'t>) -> Node<'t> {

@@ -217,8 +217,7 @@ fn fixed<'t>(
     let Some(place) = at.and_then(|at| Place::of(tree, at)) else {
         return Err(unclear);
     };
-    let types = [last_segment(&exception.type_name).to_owned()];
-    if place.is_handled(tree, &types) {
+    if place.is_handled(tree, last_segment(&exception.type_name)) {
         return Err("No change is proposed: a handler around it expects this very failure.");
     }
     if place.statement.has_error() {

@@ -9,6 +9,8 @@ use tree_sitter::{Node, Query};
 use super::compile::Suspect;
 use crate::tree::{Captures, SourceTree};
 
+/// Places of one line that are told apart.
+const MAX_PLACES: usize = 64;
 /// Lines that a suspect place may span.
 const MAX_SUSPECT_LINES: usize = 12;
 
@@ -55,7 +57,7 @@ pub(crate) enum Located<'t> {
     Nowhere,
     /// There is exactly one.
     Once(Box<Bindings<'t>>),
-    /// There are several, and nothing tells them apart.
+    /// There are so many at least, and nothing tells them apart.
     Several(usize),
 }
 
@@ -69,7 +71,9 @@ pub(crate) fn located<'t>(
     line: u32,
     column: Option<i32>,
 ) -> Located<'t> {
-    let mut places = places(tree, &suspect.query, known, line);
+    let Some(mut places) = places(tree, &suspect.query, known, line) else {
+        return Located::Several(MAX_PLACES);
+    };
     let row = row_of(line);
     if places.iter().any(|place| starts_on(place, row)) {
         places.retain(|place| starts_on(place, row));
@@ -87,19 +91,24 @@ pub(crate) fn located<'t>(
     }
 }
 
-/// Matches of a query whose `@at` covers the line, one for each node.
+/// Matches of a query whose `@at` covers the line, one for each node; `None` where there are too
+/// many to look at.
 fn places<'t>(
     tree: &'t SourceTree<'_>,
     query: &Query,
     known: &Bindings<'t>,
     line: u32,
-) -> Vec<Bindings<'t>> {
+) -> Option<Vec<Bindings<'t>>> {
     let Some(range) = tree.line_range(line) else {
-        return Vec::new();
+        return Some(Vec::new());
     };
     let row = row_of(line);
     let mut found: Vec<Bindings<'t>> = Vec::new();
-    for captures in tree.matches(query, tree.root(), range) {
+    let matches = tree.matches(query, tree.root(), range);
+    if !matches.is_whole {
+        return None;
+    }
+    for captures in matches.found {
         let Some(at) = captures.get("at").copied() else {
             continue;
         };
@@ -115,8 +124,11 @@ fn places<'t>(
         if let Some(joined) = known.joined(tree, &captures) {
             found.push(joined);
         }
+        if found.len() >= MAX_PLACES {
+            return None;
+        }
     }
-    found
+    Some(found)
 }
 
 fn row_of(line: u32) -> usize {
