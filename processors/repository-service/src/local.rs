@@ -29,7 +29,7 @@ pub struct LocalRepository {
 
 impl LocalRepository {
     /// The repository at a path, or at a `file://` URL. It is opened anew for every read, so that one
-    /// that is replaced or repaired is seen at once; opening costs some tens of microseconds.
+    /// that is replaced or repaired is seen at once; opening costs a fraction of a millisecond.
     ///
     /// # Errors
     /// [`RepositoryError::NotLocal`] for other URLs.
