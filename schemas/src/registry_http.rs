@@ -3,7 +3,7 @@
 //!
 //! Bodies are bounded; a web page cannot write, since a JSON content type is required.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use axum::{
     Router,
@@ -22,6 +22,9 @@ pub const CONTENT_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 
 /// Largest body in bytes: a schema as a JSON string is up to six times as long.
 const MAX_BODY_BYTES: usize = 6 * MAX_SCHEMA_BYTES + 4096;
+
+/// Longest wait for a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The routes, to be served or nested.
 pub fn router(registry: Registry) -> Router {
@@ -145,8 +148,22 @@ impl<S: Send + Sync> FromRequest<S> for Body {
                 format!("content type should be {CONTENT_TYPE}"),
             ));
         }
-        let bytes = Bytes::from_request(request, state)
-            .await
+        let announced = request.headers().get(header::CONTENT_LENGTH);
+        let announced = announced.and_then(|value| value.to_str().ok()?.parse().ok());
+        if announced.is_some_and(|length: usize| length > MAX_BODY_BYTES) {
+            return Err(Failure::Request(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("body is longer than {MAX_BODY_BYTES} bytes"),
+            ));
+        }
+        let reading = Bytes::from_request(request, state);
+        let Ok(bytes) = tokio::time::timeout(BODY_TIMEOUT, reading).await else {
+            return Err(Failure::Request(
+                StatusCode::REQUEST_TIMEOUT,
+                "body did not arrive in time".to_owned(),
+            ));
+        };
+        let bytes = bytes
             .map_err(|rejection| Failure::Request(rejection.status(), rejection.body_text()))?;
         match serde_json::from_slice(&bytes) {
             Ok(body) => Ok(Self(body)),
