@@ -25,7 +25,7 @@ use hephaestus_topology::{Profile, pipeline, validate};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cli::{Common, ConfigCommand, EngineKind, LogFormat},
+    cli::{Common, EngineKind, LogFormat},
     output::{Output, tell},
 };
 
@@ -325,21 +325,18 @@ fn flags(mut loader: Loader, common: &Common) -> Loader {
     loader
 }
 
-/// Runs a subcommand of `config`.
-pub(crate) fn run(command: ConfigCommand, common: &Common) -> Result<()> {
-    match command {
-        ConfigCommand::Check => {
-            let config = Config::load(common)?;
-            let nodes = config.node.len();
-            tell(format_args!("configuration is good, with {nodes} nodes"));
-            Ok(())
-        }
-        ConfigCommand::Example => {
-            let mut out = Output::new();
-            out.text(EXAMPLE)?;
-            out.flush()
-        }
-    }
+/// Runs `config check`, for a configuration that was loaded and found good.
+pub(crate) fn say_good(config: &Config) -> Result<()> {
+    let nodes = config.node.len();
+    tell(format_args!("configuration is good; it watches {nodes} nodes"));
+    Ok(())
+}
+
+/// Runs `config example`.
+pub(crate) fn print_example() -> Result<()> {
+    let mut out = Output::new();
+    out.text(EXAMPLE)?;
+    out.flush()
 }
 
 #[cfg(test)]

@@ -31,8 +31,8 @@ const MAX_REASON_BYTES: usize = 10_000;
 
 /// Runs `approve` or `reject`.
 pub(crate) async fn run(arguments: &DecideArgs, verdict: Verdict, config: &Config) -> Result<()> {
-    let actor = actor(arguments.actor.as_deref(), std::env::var("USER").ok().as_deref())
-        .map_err(WrongUsage)?;
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).ok();
+    let actor = actor(arguments.actor.as_deref(), user.as_deref()).map_err(WrongUsage)?;
     if arguments.reason.len() > MAX_REASON_BYTES {
         return Err(WrongUsage(format!("--reason is longer than {MAX_REASON_BYTES} bytes")).into());
     }

@@ -5,26 +5,29 @@ mod cli;
 mod codec;
 mod config;
 mod decide;
+mod demo;
 mod inspect;
 mod output;
 mod proposals;
+mod registry;
 mod scan;
-#[path = "system/schema_store.rs"]
-mod schema_store;
 mod ship;
 mod signals;
+mod system;
 mod tail;
 mod tap;
 mod topology;
+mod up;
 mod usage;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use hephaestus_pipeline::telemetry;
 use hephaestus_schemas::Verdict;
 
 use crate::{
-    cli::{Cli, Command},
+    cli::{Cli, Command, ConfigCommand},
     config::Config,
     output::{ReaderGone, tell},
     usage::WrongUsage,
@@ -48,22 +51,31 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
-    // These two have to work where the configuration does not.
-    if let Command::Config(command) = cli.command {
-        return config::run(command, &cli.common);
+    // The example helps where the configuration is broken.
+    if let Command::Config(ConfigCommand::Example) = cli.command {
+        return config::print_example();
     }
     let config = Config::load(&cli.common)?;
-    match cli.command {
-        Command::Ship(arguments) => ship::run(&arguments, &config).await,
-        Command::Tap(arguments) => tap::run(&arguments, &config).await,
-        Command::Inspect(arguments) => inspect::run(&arguments, &config),
-        Command::Proposals(arguments) => proposals::run(&arguments, &config).await,
-        Command::Approve(arguments) => decide::run(&arguments, Verdict::Approved, &config).await,
-        Command::Reject(arguments) => decide::run(&arguments, Verdict::Rejected, &config).await,
-        Command::Topology(command) => topology::run(command, &config).await,
-        Command::Config(command) => config::run(command, &cli.common),
-        Command::Demo(_) | Command::Up(_) | Command::Run(_) | Command::Registry(_) => {
-            anyhow::bail!("not in this build yet")
-        }
+    let telemetry = telemetry::init(&config.telemetry)?;
+    let result = run_command(cli.command, &config).await;
+    telemetry.shutdown().await;
+    result
+}
+
+async fn run_command(command: Command, config: &Config) -> anyhow::Result<()> {
+    match command {
+        Command::Ship(arguments) => ship::run(&arguments, config).await,
+        Command::Tap(arguments) => tap::run(&arguments, config).await,
+        Command::Inspect(arguments) => inspect::run(&arguments, config),
+        Command::Proposals(arguments) => proposals::run(&arguments, config).await,
+        Command::Approve(arguments) => decide::run(&arguments, Verdict::Approved, config).await,
+        Command::Reject(arguments) => decide::run(&arguments, Verdict::Rejected, config).await,
+        Command::Topology(command) => topology::run(command, config).await,
+        Command::Config(ConfigCommand::Check) => config::say_good(config),
+        Command::Config(ConfigCommand::Example) => config::print_example(),
+        Command::Demo(arguments) => demo::run(arguments.json, config).await,
+        Command::Up(arguments) => up::up(arguments.listen, config).await,
+        Command::Run(arguments) => up::run(&arguments.stages, arguments.listen, config).await,
+        Command::Registry(arguments) => registry::run(arguments.listen, config).await,
     }
 }
