@@ -1,6 +1,6 @@
 //! A codec for commands: against the registry of the running pipeline, else one served here from `_schemas`.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, Result};
 use hephaestus_gateway::serve::{ServeLimits, serve};
@@ -9,10 +9,10 @@ use hephaestus_schemas::{Codec, registry::Registry, registry_http};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{access::Access, config::Config, schema_store::TopicStore};
+use crate::{access::Access, config::Config, system::schema_store::TopicStore};
 
 /// File in the directory that holds the address of the running pipeline's registry.
-const REGISTRY_URL_FILE: &str = "registry.url";
+pub(crate) const REGISTRY_URL_FILE: &str = "registry.url";
 /// Longest address.
 const MAX_URL_BYTES: usize = 1000;
 
@@ -38,7 +38,7 @@ pub(crate) async fn open(access: &Access, config: &Config) -> Result<OpenCodec> 
     let url = if access.engine.is_none() {
         published_url(access)?
     } else {
-        serve_registry(&access.log, &stop).await?
+        serve_registry(&access.log, SocketAddr::from(([127, 0, 0, 1], 0)), &stop).await?
     };
     let codec = Codec::connect(&url, config.codec())?;
     Ok(OpenCodec { codec, stop })
@@ -52,9 +52,19 @@ fn published_url(access: &Access) -> Result<String> {
     Ok(text.trim().chars().take(MAX_URL_BYTES).collect())
 }
 
-async fn serve_registry(log: &Arc<dyn Log>, stop: &CancellationToken) -> Result<String> {
+/// Serves the registry that is kept in `_schemas` until `stop`; gives its address.
+///
+/// # Errors
+/// Where its records cannot be read, or the address is taken.
+pub(crate) async fn serve_registry(
+    log: &Arc<dyn Log>,
+    listen: SocketAddr,
+    stop: &CancellationToken,
+) -> Result<String> {
     let registry = Registry::open(TopicStore(log.clone())).await?;
-    let listener = TcpListener::bind("127.0.0.1:0").await.context("schema registry")?;
+    let listener = TcpListener::bind(listen).await;
+    let listener =
+        listener.with_context(|| format!("the schema registry cannot listen on {listen}"))?;
     let url = format!("http://{}", listener.local_addr()?);
     let router = registry_http::router(registry);
     tokio::spawn(serve(listener, router, ServeLimits::default(), stop.clone()));

@@ -64,12 +64,6 @@ pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     out.flush()
 }
 
-/// Writes a line for people.
-pub(crate) fn note(text: &str) -> anyhow::Result<()> {
-    tell(text);
-    Ok(())
-}
-
 /// Tells people something, on standard error.
 pub(crate) fn tell(text: impl Display) {
     // Without a standard error there is nobody to tell.

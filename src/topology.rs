@@ -93,6 +93,15 @@ async fn apply(topology: &Topology, access: &Access, out: &mut Output) -> Result
     Ok(())
 }
 
+/// Creates the topics that are missing, where no running pipeline has made them.
+pub(crate) async fn ensure(config: &Config, access: &Access) -> Result<()> {
+    let topics: Vec<TopicSpec> = pipeline(&config.profile())?.topics.iter().map(to_spec).collect();
+    if let Some(engine) = &access.engine {
+        engine.create_topics(&topics).await?;
+    }
+    Ok(())
+}
+
 /// A topic of the topology as an engine takes it.
 pub(crate) fn to_spec(topic: &TopicDef) -> TopicSpec {
     let cleanup = match topic.cleanup {

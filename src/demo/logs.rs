@@ -10,13 +10,7 @@ pub(crate) struct SampleLog {
 
 /// What the run wrote, as three shippers would send it.
 pub(crate) const LOGS: [SampleLog; 3] = [
-    SampleLog {
-        source: "bookshop/web-1/access",
-        text: include_str!("sample/logs/access.log"),
-    },
+    SampleLog { source: "bookshop/web-1/access", text: include_str!("sample/logs/access.log") },
     SampleLog { source: "bookshop/web-1/app", text: include_str!("sample/logs/app.log") },
-    SampleLog {
-        source: "bookshop/worker-1/app",
-        text: include_str!("sample/logs/worker.log"),
-    },
+    SampleLog { source: "bookshop/worker-1/app", text: include_str!("sample/logs/worker.log") },
 ];

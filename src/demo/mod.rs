@@ -8,6 +8,7 @@ mod summary;
 mod tally;
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -15,12 +16,16 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use hephaestus_gateway::raw::RawLines;
-use hephaestus_node_manager::{NodeConfig, nodes};
+use hephaestus_node_manager::NodeConfig;
 use hephaestus_pipeline::{clock, engine::Log};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::{logs::LOGS, tally::Tally};
-use crate::system::{STAGES, Settings, System};
+use crate::{
+    config::Config,
+    output::{line, tell},
+    system::{Door, STAGES, System},
+};
 
 /// Node of the sample service.
 const NODE: &str = "bookshop";
@@ -36,26 +41,30 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SHIPPED_BY: &str = concat!("demo/", env!("CARGO_PKG_VERSION"));
 
 /// Runs the demo. Data goes to standard output, what is for people to standard error.
-pub(crate) async fn run(directory: Option<PathBuf>, json: bool, mut settings: Settings) -> Result<()> {
+pub(crate) async fn run(json: bool, config: &Config) -> Result<()> {
     let started = Instant::now();
-    let directory = make_directory(directory)?;
+    let directory = make_directory(config.dir.clone())?;
     let repository_path = directory.join(NODE);
     let commits = repository::create(&repository_path)?;
-    progress_line(&format!("directory   {}", directory.display()));
-    progress_line(&format!("repository  {} ({commits} commits)", repository_path.display()));
+    tell(format_args!("directory   {}", directory.display()));
+    tell(format_args!("repository  {} ({commits} commits)", repository_path.display()));
 
-    settings.engine.dir = directory.join("pipeline");
-    settings.nodes = nodes(&[node(&repository_path)?], clock::now_micros())
-        .map_err(|problems| anyhow::anyhow!("node {NODE}: {problems:?}"))?;
-    let system = System::start(settings).await?;
+    let config = Config {
+        dir: Some(directory.join("pipeline")),
+        node: vec![node(&repository_path)?],
+        ..config.clone()
+    };
+    let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+    let stages = STAGES.map(str::to_owned);
+    let system = System::start(&config, &stages, Door::Intake(anywhere)).await?;
     let outcome = watch(&system, &repository_path, started).await;
     let stopped = system.stop().await;
     let (report, json_line) = outcome?;
     stopped?;
     if !json {
-        crate::output::line(&report)?;
+        line(&report)?;
     }
-    crate::output::line(&json_line)
+    line(&json_line)
 }
 
 fn make_directory(wanted: Option<PathBuf>) -> Result<PathBuf> {
@@ -154,8 +163,4 @@ async fn is_idle(log: &Arc<dyn Log>) -> Result<bool> {
         }
     }
     Ok(true)
-}
-
-fn progress_line(text: &str) {
-    let _ = crate::output::note(text);
 }

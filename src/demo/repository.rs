@@ -112,9 +112,7 @@ mod tests {
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         create(one.path()).unwrap();
         create(two.path()).unwrap();
-        let head = |path: &Path| {
-            Repository::open(path).unwrap().head().unwrap().target().unwrap()
-        };
+        let head = |path: &Path| Repository::open(path).unwrap().head().unwrap().target().unwrap();
         assert_eq!(head(one.path()), head(two.path()));
     }
 }

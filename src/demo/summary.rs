@@ -101,7 +101,7 @@ fn incidents(tally: &Tally) -> usize {
 fn expand(origins: &[Origin]) -> Vec<Value> {
     let records = origins.iter().flat_map(|origin| {
         (origin.first..=origin.last).map(move |offset| {
-            json!({ "topic": origin.topic, "partition": origin.partition, "offset": offset })
+            json!({ "topic": origin.topic.as_ref(), "partition": origin.partition, "offset": offset })
         })
     });
     records.collect()

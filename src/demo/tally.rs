@@ -12,7 +12,8 @@ use hephaestus_pipeline::{
 };
 use hephaestus_schemas::{
     Analysis, ChangeRequest, ChangeRequestEvent, ClassifiedLog, EvidenceKind, Pattern,
-    ProposalStatus, ProposedChange, codec::Codec,
+    ProposalStatus, ProposedChange,
+    codec::Codec,
     topics::{
         ANALYSES, CHANGE_REQUESTS, CLASSIFIED_LOGS, PATTERNS, PROPOSED_CHANGES, dead_letter_topic,
     },
@@ -90,7 +91,8 @@ impl Tally {
                 let Some(last) = records.last() else { break };
                 self.positions.insert(partition.clone(), last.offset + 1);
                 for record in &records {
-                    let place = || format!("{}/{}/{}", record.topic, record.partition, record.offset);
+                    let place =
+                        || format!("{}/{}/{}", record.topic, record.partition, record.offset);
                     self.take(record).await.with_context(place)?;
                 }
             }
@@ -171,8 +173,7 @@ impl Tally {
 
     /// The lines of an origin, as they were sent.
     pub(crate) async fn lines_of(&self, origin: &Origin) -> Result<Vec<String>> {
-        let partition =
-            TopicPartition { topic: origin.topic.clone(), partition: origin.partition };
+        let partition = TopicPartition { topic: origin.topic.clone(), partition: origin.partition };
         let records = self.log.read(&partition, origin.first, READ_BYTES).await?;
         let inside = records.iter().take_while(|record| record.offset <= origin.last);
         let text = inside.filter_map(|record| record.value.as_deref());

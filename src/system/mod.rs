@@ -1,71 +1,53 @@
 //! A running pipeline: engine, registry, stages and doors of one process, wired as the topology says.
 
-mod lag;
-mod schema_store;
-mod topics;
+mod nodes;
+mod observe;
+pub(crate) mod schema_store;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use hephaestus_analyzer::Analyzer;
 use hephaestus_change_requester::ChangeRequester;
-use hephaestus_classifier::{ClassifierConfig, stage::ClassifierStage};
+use hephaestus_classifier::stage::ClassifierStage;
 use hephaestus_gateway::{
     control,
-    http::{GatewayLimits, GatewayState, admin_router, http_router},
+    http::{GatewayState, admin_router, http_router},
     serve::{ServeLimits, serve},
 };
 use hephaestus_model_engine::{ModelProvider, PlaybookProvider};
 use hephaestus_pipeline::{
-    engine::{
-        Engine, Log,
-        embedded::{EmbeddedConfig, EmbeddedEngine},
-    },
+    clock,
+    engine::{Engine, Log, TopicSpec, embedded::EmbeddedEngine},
     health::Health,
-    runtime::{StageConfig, StageDeps, StageError, run_stage},
+    runtime::{StageDeps, StageError, run_stage},
     telemetry::metrics::Metrics,
 };
 use hephaestus_proposer::Proposer;
-use hephaestus_schemas::{
-    Node,
-    codec::{Codec, CodecLimits},
-    registry::Registry,
-    registry_http,
-};
+use hephaestus_schemas::codec::Codec;
+use hephaestus_topology::nearest;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::{
+    access::refuse_kafka,
+    codec::{REGISTRY_URL_FILE, serve_registry},
+    config::Config,
+    topology::to_spec,
+    usage::WrongUsage,
+};
+
 /// Stages, in the order of the flow.
 pub(crate) const STAGES: [&str; 4] = ["classifier", "analyzer", "proposer", "change-requester"];
-/// Name of the file in the directory that holds the address of the registry.
-pub(crate) const REGISTRY_URL_FILE: &str = "registry.url";
 /// How long a stop waits for each part before it goes on without it.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What a system is made of.
-pub(crate) struct Settings {
-    /// Directory and bounds of the engine.
-    pub(crate) engine: EmbeddedConfig,
-    /// Address of the door.
-    pub(crate) listen: SocketAddr,
-    /// Address of the schema registry.
-    pub(crate) registry_listen: SocketAddr,
-    /// Stages to run; those of [`STAGES`] for the whole.
-    pub(crate) stages: Vec<String>,
-    /// Whether lines are taken in at the door.
-    pub(crate) intake: bool,
-    /// Partitions and retention.
-    pub(crate) profile: hephaestus_topology::Profile,
-    /// Nodes that the configuration names.
-    pub(crate) nodes: Vec<Node>,
-    /// Bounds of each stage's loop.
-    pub(crate) stage: StageConfig,
-    /// The classifier's configuration.
-    pub(crate) classifier: ClassifierConfig,
-    /// Bounds of the door.
-    pub(crate) gateway: GatewayLimits,
-    /// Largest value in bytes.
-    pub(crate) max_value_bytes: usize,
+/// What the door lets in, and where it is.
+pub(crate) enum Door {
+    /// Lines, health checks and monitoring.
+    Intake(SocketAddr),
+    /// Health checks and monitoring.
+    Admin(SocketAddr),
 }
 
 /// A pipeline that runs in this process.
@@ -82,47 +64,51 @@ pub(crate) struct System {
 }
 
 impl System {
-    /// Starts all parts. Once it returns the door is open; `/readyz` says when every stage is ready.
-    pub(crate) async fn start(settings: Settings) -> Result<Self> {
-        let directory = settings.engine.dir.clone();
-        let engine = EmbeddedEngine::open(settings.engine.clone()).await?;
-        let topology = hephaestus_topology::pipeline(&settings.profile)?;
-        engine.create_topics(&topics::specs(&topology)).await?;
+    /// Starts the named stages and everything around them. Once it returns the door is open;
+    /// `/readyz` says when every stage is ready.
+    pub(crate) async fn start(config: &Config, stages: &[String], door: Door) -> Result<Self> {
+        if let Some(unknown) = stages.iter().find(|stage| !STAGES.contains(&stage.as_str())) {
+            let hint = nearest(unknown, STAGES.into_iter());
+            let hint = hint.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
+            return Err(WrongUsage(format!("no stage {unknown:?}{hint}")).into());
+        }
+        refuse_kafka(config)?;
+        let directory = config.dir()?;
+        let engine = EmbeddedEngine::open(config.embedded(&directory)).await?;
+        let topology = hephaestus_topology::pipeline(&config.profile())?;
+        let topics: Vec<TopicSpec> = topology.topics.iter().map(to_spec).collect();
+        engine.create_topics(&topics).await?;
         let log: Arc<dyn Log> = engine.clone();
 
         let stop_doors = CancellationToken::new();
         let mut doors = JoinSet::new();
-        let registry_url =
-            serve_registry(&log, settings.registry_listen, &mut doors, &stop_doors).await?;
+        let registry_url = serve_registry(&log, config.registry_listen, &stop_doors).await?;
+        let codec = Codec::connect(&registry_url, config.codec())?;
+        nodes::publish(&log, &codec, &config.nodes(clock::now_micros())?).await?;
         std::fs::write(directory.join(REGISTRY_URL_FILE), &registry_url)
             .context("the registry's address cannot be written into the directory")?;
-        let limits = CodecLimits { max_value_bytes: settings.max_value_bytes };
-        let codec = Codec::connect(&registry_url, limits)?;
-        topics::publish_nodes(&log, &codec, &settings.nodes).await?;
 
         let metrics = Metrics::new()?;
         let health = Health::new();
-        let stop_stages = CancellationToken::new();
-        let mut stages = JoinSet::new();
         let deps = StageDeps {
             engine: engine.clone(),
             codec: codec.clone(),
             metrics: metrics.clone(),
             health: health.clone(),
         };
-        spawn_stages(&settings, &deps, &mut stages, &stop_stages)?;
-        doors.spawn(lag::watch(log.clone(), metrics.clone(), stop_doors.clone()));
+        let stop_stages = CancellationToken::new();
+        let mut running = JoinSet::new();
+        spawn_stages(config, stages, &deps, &mut running, &stop_stages)?;
+        let watched = observe::watch(log.clone(), metrics.clone(), stop_doors.clone());
+        doors.spawn(watched);
 
-        let state = GatewayState::new(
-            log.clone(),
-            Arc::new(StageHealth(health)),
-            metrics.registry().clone(),
-            settings.gateway,
-        )?;
-        let router = if settings.intake { http_router(state) } else { admin_router(state) };
-        let listener = TcpListener::bind(settings.listen).await;
-        let listener =
-            listener.with_context(|| format!("cannot listen on {}", settings.listen))?;
+        let state = GatewayState::new(log.clone(), health, metrics, config.gateway())?;
+        let (listen, router) = match door {
+            Door::Intake(listen) => (listen, http_router(state)),
+            Door::Admin(listen) => (listen, admin_router(state)),
+        };
+        let listener = TcpListener::bind(listen).await;
+        let listener = listener.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
         doors.spawn(serve(listener, router, ServeLimits::default(), stop_doors.clone()));
         let control = control::listen(&directory)?;
@@ -134,7 +120,7 @@ impl System {
             address,
             registry_url,
             directory,
-            stages,
+            stages: running,
             doors,
             stop_stages,
             stop_doors,
@@ -198,67 +184,33 @@ impl System {
     }
 }
 
-async fn serve_registry(
-    log: &Arc<dyn Log>,
-    listen: SocketAddr,
-    doors: &mut JoinSet<()>,
-    stop: &CancellationToken,
-) -> Result<String> {
-    let registry = Registry::open(schema_store::TopicStore(log.clone())).await?;
-    let listener = TcpListener::bind(listen).await;
-    let listener = listener
-        .with_context(|| format!("the schema registry cannot listen on {listen}"))?;
-    let url = format!("http://{}", listener.local_addr()?);
-    let router = registry_http::router(registry);
-    doors.spawn(serve(listener, router, ServeLimits::default(), stop.clone()));
-    Ok(url)
-}
-
 fn spawn_stages(
-    settings: &Settings,
+    config: &Config,
+    names: &[String],
     deps: &StageDeps,
-    stages: &mut JoinSet<Result<(), StageError>>,
+    running: &mut JoinSet<Result<(), StageError>>,
     stop: &CancellationToken,
 ) -> Result<()> {
-    let provider: Arc<dyn ModelProvider> = Arc::new(PlaybookProvider::embedded()?);
-    for name in &settings.stages {
-        let (deps, config, stop) = (deps.clone(), settings.stage.clone(), stop.clone());
+    let provider: Arc<dyn ModelProvider> = Arc::new(PlaybookProvider::new()?);
+    for name in names {
+        let (deps, limits, stop) = (deps.clone(), config.stage()?, stop.clone());
         match name.as_str() {
             "classifier" => {
-                let stage = Arc::new(ClassifierStage::new(settings.classifier.clone())?);
-                stages.spawn(run_stage(stage, deps, config, stop))
+                let stage = Arc::new(ClassifierStage::new(config.classifier.clone()));
+                running.spawn(run_stage(stage, deps, limits, stop));
             }
             "analyzer" => {
                 let stage = Arc::new(Analyzer::new(provider.clone()));
-                stages.spawn(run_stage(stage, deps, config, stop))
+                running.spawn(run_stage(stage, deps, limits, stop));
             }
             "proposer" => {
                 let stage = Arc::new(Proposer::new(provider.clone()));
-                stages.spawn(run_stage(stage, deps, config, stop))
+                running.spawn(run_stage(stage, deps, limits, stop));
             }
-            "change-requester" => {
-                let stage = Arc::new(ChangeRequester::new());
-                stages.spawn(run_stage(stage, deps, config, stop))
+            _ => {
+                running.spawn(run_stage(Arc::new(ChangeRequester), deps, limits, stop));
             }
-            other => bail!("no stage {other:?}; the stages are {}", STAGES.join(", ")),
-        };
+        }
     }
     Ok(())
-}
-
-/// The health of the stages, as the door shows it.
-struct StageHealth(Health);
-
-impl hephaestus_gateway::http::Health for StageHealth {
-    fn live(&self) -> Result<(), String> {
-        self.0.liveness().map_err(|stuck| join(&stuck))
-    }
-
-    fn ready(&self) -> Result<(), String> {
-        self.0.readiness().map_err(|waiting| join(&waiting))
-    }
-}
-
-fn join<T: std::fmt::Display>(items: &[T]) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -45,7 +45,7 @@ pub(crate) struct Driver<S: Stage> {
     partitions: HashMap<u32, PartitionWork<S::State>>,
     running: JoinSet<UnitDone<S::State>>,
     metrics: StageMetrics,
-    health: Arc<LoopHealth>,
+    health: LoopHealth,
     shutdown: CancellationToken,
     next_epoch: u64,
     /// When finished work is to be committed at the latest.
@@ -54,7 +54,7 @@ pub(crate) struct Driver<S: Stage> {
 
 enum Event<St> {
     Shutdown,
-    Done(UnitDone<St>),
+    Done(Box<UnitDone<St>>),
     Polled(Result<Polled, EngineError>),
 }
 
@@ -64,7 +64,7 @@ impl<S: Stage> Driver<S> {
         stage: Arc<S>,
         deps: &StageDeps,
         config: StageConfig,
-        health: Arc<LoopHealth>,
+        health: LoopHealth,
         shutdown: CancellationToken,
     ) -> Result<Self, StageError> {
         let spec = stage.spec();
@@ -121,14 +121,14 @@ impl<S: Stage> Driver<S> {
                 biased;
                 () = self.shutdown.cancelled() => Event::Shutdown,
                 Some(done) = self.running.join_next(), if !self.running.is_empty() => {
-                    Event::Done(self.joined(done)?)
+                    Event::Done(Box::new(self.joined(done)?))
                 }
                 polled = self.member.poll(wait, budget) => Event::Polled(polled),
             };
             match event {
                 Event::Shutdown => return self.drain().await,
                 Event::Done(done) => {
-                    self.finish(done)?;
+                    self.finish(*done)?;
                     while let Some(done) = self.running.try_join_next() {
                         let done = self.joined(done)?;
                         self.finish(done)?;
@@ -414,6 +414,7 @@ impl<S: Stage> Driver<S> {
         self.commit().await?;
         events::Drained { took: started.elapsed(), abandoned }.emit(&self.metrics);
         let left = self.member.leave().await;
+        self.health.finish();
         left.map_err(|error| StageError::Engine { stage: self.spec.name, error })
     }
 }

@@ -19,11 +19,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     engine::{Engine, EngineError},
-    health::Health,
+    health::{Health, LoopHealth},
     retry::RetryPolicy,
     stage::{Failure, Stage},
     telemetry::metrics::Metrics,
 };
+
+/// Longest time between two beats of a loop: tables are read whole before its first.
+const LONGEST_BEAT: Duration = Duration::from_secs(60);
 
 /// How a stage's loop is bounded.
 #[derive(Debug, Clone)]
@@ -104,7 +107,10 @@ pub async fn run_stage<S: Stage>(
     shutdown: CancellationToken,
 ) -> Result<(), StageError> {
     let spec = stage.spec();
-    let health = deps.health.register(spec.name);
+    // Registered before anything is waited for, so that readiness waits for it too.
+    let sessions = 0..config.sessions.max(1);
+    let loops: Vec<LoopHealth> =
+        sessions.map(|_| deps.health.register_within(spec.name, LONGEST_BEAT)).collect();
     register(stage.as_ref(), spec.name, spec.stateful, &deps.codec, &config, &shutdown).await?;
 
     let mut followers = tokio::task::JoinSet::new();
@@ -119,16 +125,10 @@ pub async fn run_stage<S: Stage>(
     // One session that fails stops the others: the process is to stop as a whole.
     let stop = shutdown.child_token();
     let mut sessions = tokio::task::JoinSet::new();
-    let health = Arc::new(health);
-    for _ in 0..config.sessions.max(1) {
-        let driver = driver::Driver::join(
-            stage.clone(),
-            &deps,
-            config.clone(),
-            health.clone(),
-            stop.clone(),
-        )
-        .await?;
+    for health in loops {
+        let driver =
+            driver::Driver::join(stage.clone(), &deps, config.clone(), health, stop.clone())
+                .await?;
         sessions.spawn(driver.run());
     }
     let mut outcome = Ok(());

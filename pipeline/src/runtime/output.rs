@@ -47,12 +47,10 @@ impl OutputHeaders {
         traceparent: Option<Bytes>,
         context: &TraceContext,
     ) -> Headers {
-        let traceparent = traceparent
-            .as_deref()
-            .and_then(|text| TraceContext::parse(text))
-            .map_or_else(|| context.child(), |context| context.child());
+        let carried = traceparent.as_deref().and_then(TraceContext::parse);
+        let traceparent = carried.as_ref().unwrap_or(context).format();
         let mut headers = Headers(Vec::with_capacity(3));
-        headers.push(self.traceparent_name.clone(), traceparent.format());
+        headers.push(self.traceparent_name.clone(), traceparent);
         let origin = match (origins, record) {
             (Some(origins), _) => Some(origins.to_string()),
             (None, Some(record)) => Some(record.origin().to_string()),

@@ -18,7 +18,7 @@ use crate::{
     engine::StateReader,
     record::{NewRecord, Record},
     stage::{Effects, Failure, Input, Output, Stage, State, Timer},
-    telemetry::{metrics::StageMetrics, traceparent::TraceContext},
+    telemetry::{carried, metrics::StageMetrics, span_for_record, traceparent::TraceContext},
 };
 
 /// A piece of work.
@@ -243,13 +243,13 @@ impl<S: Stage> Workbench<S> {
         let (record, context) = match work {
             Work::Record(record) => {
                 let context = TraceContext::of(record);
-                let span = crate::telemetry::span_for_record(self.name, record, &context);
+                let span = span_for_record(self.name, record, &context);
                 let handled = async {
                     let input = S::Input::decode(record, &self.codec).await?;
                     self.stage.process(record, input, &mut pass.keyed.state, &mut effects).await
                 };
-                handled.instrument(span).await?;
-                (Some(record), context)
+                handled.instrument(span.clone()).await?;
+                (Some(record), carried(&span, &context))
             }
             Work::Timer(timer) => {
                 if pass.keyed.timers.get(&timer.name) != Some(&timer.at_ms) {

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use hephaestus_model_engine::{AnalysisRequest, Finding, ModelError, ModelProvider, SourceFile, context};
+use hephaestus_model_engine::{
+    AnalysisRequest, Finding, ModelError, ModelProvider, SourceFile, context,
+};
 use hephaestus_node_manager::NodeTable;
 use hephaestus_pipeline::{
     record::{ORIGIN, Record},
@@ -95,7 +97,8 @@ impl Analyzer {
             Err(ModelError::Permanent(reason)) => no_finding(event, &reason),
         };
         if let Some(problem) = source.problem {
-            finding.cause = format!("{}\n\nThe source could not be looked at: {problem}.", finding.cause);
+            finding.cause =
+                format!("{}\n\nThe source could not be looked at: {problem}.", finding.cause);
         }
         Ok(Analysis {
             incident_id: incident_id(&node.id, &event.fingerprint, crossing),
@@ -271,13 +274,9 @@ impl Stage for Analyzer {
             cause_known = analysis.cause_known,
             "incident opened"
         );
-        window.open(Incident {
-            id: analysis.incident_id.clone(),
-            opened_at: crossing.opened_at,
-        });
+        window.open(Incident { id: analysis.incident_id.clone(), opened_at: crossing.opened_at });
         let made_from = origins(&record.topic, record.partition, &crossing.offsets);
         effects.emit_from(Written(analysis), made_from);
         Ok(())
     }
 }
-

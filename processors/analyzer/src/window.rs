@@ -95,7 +95,8 @@ impl NodeWindow {
             self.samples.remove(0);
         }
         let at = event.at;
-        let place = self.seen.partition_point(|other| (other.at, other.offset) < (event.at, event.offset));
+        let place =
+            self.seen.partition_point(|other| (other.at, other.offset) < (event.at, event.offset));
         self.seen.insert(place, event);
         self.seen.retain(|other| other.at >= oldest);
         if self.seen.len() > MAX_EVENTS {
@@ -192,7 +193,12 @@ mod tests {
         }
     }
 
-    fn observe(window: &mut NodeWindow, at_ms: i64, offset: u64, policy: &Policy) -> Option<Crossing> {
+    fn observe(
+        window: &mut NodeWindow,
+        at_ms: i64,
+        offset: u64,
+        policy: &Policy,
+    ) -> Option<Crossing> {
         let seen = Seen { at: at_ms * 1_000, offset, severity: Severity::Error };
         let sample = Sample { origin: format!("raw-logs/0/{offset}"), text: "boom".into() };
         window.observe(seen, sample, policy)

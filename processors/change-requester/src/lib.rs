@@ -5,8 +5,10 @@
 
 pub mod machine;
 pub mod opening;
+pub mod stage;
 pub mod state;
 
 pub use machine::{Step, approved_changes, on_decision, on_failed, on_opened, on_proposal};
 pub use opening::{change_spec, open_change};
+pub use stage::ChangeRequester;
 pub use state::{PendingChange, RepositoryState};

@@ -6,6 +6,8 @@ pub mod describe;
 pub mod gates;
 pub mod markdown;
 pub mod propose;
+pub mod stage;
 
 pub use gates::{Checks, Limits};
 pub use propose::{proposal_id, propose};
+pub use stage::Proposer;

@@ -1,14 +1,14 @@
-//! Shows how far every group is behind, also one that is idle.
+//! Keeps the lag of every group up to date, also of one that is idle.
 
 use std::{sync::Arc, time::Duration};
 
 use hephaestus_pipeline::{engine::Log, telemetry::metrics::Metrics};
 use tokio_util::sync::CancellationToken;
 
-/// How often the lag is looked at.
+/// How often they are looked at.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Looks at every group's lag until `stop`.
+/// Looks at them until `stop`.
 pub(crate) async fn watch(log: Arc<dyn Log>, metrics: Metrics, stop: CancellationToken) {
     loop {
         tokio::select! {

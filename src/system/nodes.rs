@@ -1,42 +1,21 @@
-//! The topology's topics as an engine takes them, and the configured nodes as records.
+//! Publishes the nodes of the configuration to the topic `nodes`.
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use hephaestus_pipeline::{
     clock,
-    engine::{Cleanup, Log, TopicPartition, TopicSpec},
+    engine::{Log, TopicPartition},
     record::{Headers, NewRecord, ORIGIN, STAGE, TRACEPARENT},
     telemetry::traceparent::TraceContext,
 };
 use hephaestus_schemas::{Node, codec::Codec, topics::NODES};
-use hephaestus_topology::Topology;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 1 << 20;
 
-/// The topics of a topology.
-pub(crate) fn specs(topology: &Topology) -> Vec<TopicSpec> {
-    let spec = |topic: &hephaestus_topology::TopicDef| TopicSpec {
-        name: topic.name.as_str().into(),
-        partitions: topic.partitions,
-        cleanup: match topic.cleanup {
-            hephaestus_topology::Cleanup::Compact => Cleanup::Compact,
-            hephaestus_topology::Cleanup::Delete { retention, retention_bytes } => {
-                let retention_ms = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
-                Cleanup::Delete { retention_ms: Some(retention_ms), retention_bytes }
-            }
-        },
-    };
-    topology.topics.iter().map(spec).collect()
-}
-
 /// Publishes the nodes of the configuration; those that are published already, and equal, are left alone.
-pub(crate) async fn publish_nodes(
-    log: &Arc<dyn Log>,
-    codec: &Codec,
-    nodes: &[Node],
-) -> Result<()> {
+pub(crate) async fn publish(log: &Arc<dyn Log>, codec: &Codec, nodes: &[Node]) -> Result<()> {
     codec.register::<Node>(NODES).await?;
     let published = published_nodes(log, codec).await.context("topic nodes cannot be read")?;
     let mut records = Vec::new();

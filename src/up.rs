@@ -1,0 +1,56 @@
+//! `hephaestus up` and `hephaestus run`: stages of one process, until they are asked to stop.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::{
+    config::Config,
+    output::{Output, tell},
+    signals,
+    system::{Door, STAGES, System},
+};
+
+/// What a script needs to talk to a pipeline that has started.
+#[derive(Serialize)]
+struct Started {
+    listen: SocketAddr,
+    registry: String,
+    dir: std::path::PathBuf,
+}
+
+/// Runs every stage, and takes lines in.
+pub(crate) async fn up(listen: Option<SocketAddr>, config: &Config) -> Result<()> {
+    let door = Door::Intake(listen.unwrap_or(config.listen));
+    run_until_asked(config, &STAGES.map(str::to_owned), door).await
+}
+
+/// Runs some stages.
+pub(crate) async fn run(
+    stages: &[String],
+    listen: Option<SocketAddr>,
+    config: &Config,
+) -> Result<()> {
+    run_until_asked(config, stages, Door::Admin(listen.unwrap_or(config.listen))).await
+}
+
+async fn run_until_asked(config: &Config, stages: &[String], door: Door) -> Result<()> {
+    let mut system = System::start(config, stages, door).await?;
+    let started = Started {
+        listen: system.address(),
+        registry: system.registry_url().to_owned(),
+        dir: config.dir()?,
+    };
+    tell(format_args!("listening on http://{}, stop with ctrl-c", started.listen));
+    let mut out = Output::new();
+    out.json(&started)?;
+    out.flush()?;
+
+    let outcome = tokio::select! {
+        asked = signals::stop_asked() => asked.map_err(Into::into),
+        error = system.failed() => Err(error),
+    };
+    let stopped = system.stop().await;
+    outcome.and(stopped)
+}
