@@ -140,22 +140,14 @@ pub fn nodes(entries: &[NodeConfig], now_micros: i64) -> Result<Vec<Node>, Vec<C
     for (position, entry) in entries.iter().enumerate() {
         let mut check = Check::new(entry, position);
         if !names.insert(entry.name.as_str()) {
-            check.wrong(
-                "name",
-                &entry.name,
-                "another node has this name; names must differ",
-            );
+            check.wrong("name", &entry.name, "another node has this name; names must differ");
         }
         match check.node(entry, now_micros) {
             Ok(node) => nodes.push(node),
             Err(mut wrong) => errors.append(&mut wrong),
         }
     }
-    if errors.is_empty() {
-        Ok(nodes)
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(nodes) } else { Err(errors) }
 }
 
 /// Collects the mistakes of one entry.
@@ -170,10 +162,7 @@ impl Check {
             "" => format!("#{}", position + 1),
             name => shortened(name),
         };
-        Self {
-            node,
-            errors: Vec::new(),
-        }
+        Self { node, errors: Vec::new() }
     }
 
     fn wrong(&mut self, field: &'static str, value: &str, expected: impl Into<String>) {
@@ -187,21 +176,13 @@ impl Check {
 
     fn node(mut self, entry: &NodeConfig, now_micros: i64) -> Result<Node, Vec<ConfigError>> {
         self.name(&entry.name);
-        self.globs(
-            "sources",
-            &entry.sources,
-            "name at least one source, such as \"bookshop/**\"",
-        );
+        self.globs("sources", &entry.sources, "name at least one source, such as \"bookshop/**\"");
         self.globs(
             "allowed_paths",
             &entry.allowed_paths,
             "name at least one path, such as \"src/**\"; \"**\" allows all",
         );
-        self.text(
-            "repository",
-            &entry.repository,
-            "name the path of a git repository",
-        );
+        self.text("repository", &entry.repository, "name the path of a git repository");
         self.branch(&entry.base_branch);
         self.source_root(&entry.source_root);
         let mode = self.mode(&entry.mode);
@@ -283,11 +264,7 @@ impl Check {
             || branch.ends_with(['/', '.'])
             || branch.ends_with(".lock");
         if malformed {
-            self.wrong(
-                "base_branch",
-                branch,
-                "name a branch as git does, such as \"main\"",
-            );
+            self.wrong("base_branch", branch, "name a branch as git does, such as \"main\"");
         } else if branch.starts_with("refs/") {
             self.wrong("base_branch", branch, "leave out `refs/heads/`: \"main\"");
         }
@@ -329,11 +306,7 @@ impl Check {
                 return severity;
             }
         }
-        self.wrong(
-            "threshold_level",
-            level,
-            "use TRACE, DEBUG, INFO, WARN, ERROR or FATAL",
-        );
+        self.wrong("threshold_level", level, "use TRACE, DEBUG, INFO, WARN, ERROR or FATAL");
         Severity::Error
     }
 
@@ -346,9 +319,7 @@ impl Check {
 
     /// A duration in milliseconds.
     fn duration(&mut self, field: &'static str, value: &str, least_ms: i128) -> i64 {
-        let parsed = value
-            .parse::<SignedDuration>()
-            .map(|duration| duration.as_millis());
+        let parsed = value.parse::<SignedDuration>().map(|duration| duration.as_millis());
         match parsed {
             Ok(ms) if (least_ms..=i128::from(MAX_DURATION_MS)).contains(&ms) => {
                 i64::try_from(ms).unwrap_or(MAX_DURATION_MS)
@@ -362,11 +333,7 @@ impl Check {
                 0
             }
             Err(_) => {
-                self.wrong(
-                    field,
-                    value,
-                    "write a duration such as \"90s\", \"5m\" or \"1h 30m\"",
-                );
+                self.wrong(field, value, "write a duration such as \"90s\", \"5m\" or \"1h 30m\"");
                 0
             }
         }

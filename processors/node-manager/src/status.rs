@@ -22,9 +22,5 @@ pub fn next_status(
     };
     // A clock that runs ahead on the other side makes a node no less healthy.
     let quiet_for = now.saturating_sub(last_heard);
-    if quiet_for > silent_after {
-        NodeStatus::Silent
-    } else {
-        NodeStatus::Healthy
-    }
+    if quiet_for > silent_after { NodeStatus::Silent } else { NodeStatus::Healthy }
 }

@@ -21,10 +21,7 @@ pub fn glob(text: &str) -> Result<GlobMatcher, String> {
     if text.len() > MAX_GLOB_BYTES {
         return Err(format!("a glob has at most {MAX_GLOB_BYTES} bytes"));
     }
-    let built = GlobBuilder::new(text)
-        .literal_separator(true)
-        .backslash_escape(true)
-        .build();
+    let built = GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build();
     match built {
         Ok(glob) => Ok(glob.compile_matcher()),
         Err(error) => Err(format!("not a glob: {}", error.kind())),
@@ -65,10 +62,7 @@ impl NodeTable {
         for text in &node.sources {
             match glob(text) {
                 Ok(matcher) => {
-                    globs.push(SourceGlob {
-                        literal_bytes: literal_bytes(text),
-                        matcher,
-                    });
+                    globs.push(SourceGlob { literal_bytes: literal_bytes(text), matcher });
                 }
                 Err(_) => unreadable.push(text.clone()),
             }

@@ -220,17 +220,9 @@ fn silence_and_heartbeats_change_the_status() {
     assert_eq!(next_status(Healthy, Some(89), 100, 10), Silent);
     assert_eq!(next_status(Silent, Some(99), 100, 10), Healthy);
     assert_eq!(next_status(Silent, None, 100, 10), Silent);
-    assert_eq!(
-        next_status(Healthy, Some(500), 100, 10),
-        Healthy,
-        "a clock that runs ahead"
-    );
+    assert_eq!(next_status(Healthy, Some(500), 100, 10), Healthy, "a clock that runs ahead");
     assert_eq!(next_status(Retired, Some(100), 100, 10), Retired);
-    assert_eq!(
-        next_status(Healthy, Some(i64::MIN), i64::MAX, 10),
-        Silent,
-        "no overflow"
-    );
+    assert_eq!(next_status(Healthy, Some(i64::MIN), i64::MAX, 10), Silent, "no overflow");
 }
 
 proptest! {

@@ -80,7 +80,7 @@ fn libraries_are_not_taken_for_the_repositorys_files() {
         "/usr/lib/python3/dist-packages/flask/app.py",
         "/srv/shop/venv/lib/python3.11/site-packages/flask/app.py",
         "/srv/shop/node_modules/express/index.js",
-        "/root/go/pkg/mod/github.com/acme/lib@v1.0.0/user.go",
+        "/home/me/go/pkg/mod/github.com/acme/lib@v1.0.0/user.go",
     ];
     for file in cases {
         assert_eq!(resolve_path(&frame(file), "/srv/shop", &files), None, "{file}");
