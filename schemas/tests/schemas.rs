@@ -93,12 +93,12 @@ fn rename_field(schema: &mut Json, record: &str, field: &str) -> Option<Json> {
             }
         }
         Json::Object(object) => {
-            if object.get("name").is_some_and(|name| name == record) {
-                if let Some(Json::Array(fields)) = object.get_mut("fields") {
-                    let field = fields.iter_mut().find(|other| other["name"] == field)?;
-                    field["name"] = OTHER_NAME.into();
-                    return field.get("default").cloned();
-                }
+            if object.get("name").is_some_and(|name| name == record)
+                && let Some(Json::Array(fields)) = object.get_mut("fields")
+            {
+                let field = fields.iter_mut().find(|other| other["name"] == field)?;
+                field["name"] = OTHER_NAME.into();
+                return field.get("default").cloned();
             }
             for inner in object.values_mut() {
                 default = default.or(rename_field(inner, record, field));

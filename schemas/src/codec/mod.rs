@@ -9,6 +9,7 @@ mod json;
 
 use std::{
     any::TypeId,
+    fmt,
     marker::PhantomData,
     sync::Arc,
     time::{Duration, Instant},
@@ -84,6 +85,12 @@ struct WriterSchema {
     /// Full name of the record; for other types the name of the type.
     name: String,
     schema: Schema,
+}
+
+impl fmt::Debug for Codec {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Codec").field("limits", &self.inner.limits).finish_non_exhaustive()
+    }
 }
 
 impl Codec {
@@ -307,6 +314,12 @@ impl<V> Clone for Writer<V> {
             max_value_bytes: self.max_value_bytes,
             value: PhantomData,
         }
+    }
+}
+
+impl<V: Value> fmt::Debug for Writer<V> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Writer<{}>({})", V::NAME, self.id)
     }
 }
 

@@ -9,7 +9,7 @@ mod schema;
 mod state;
 mod store;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use apache_avro::Schema;
 use tokio::sync::{RwLock, RwLockWriteGuard};
@@ -65,6 +65,12 @@ struct Inner {
     /// Held for writing while a change is decided and made durable, so that changes are made one
     /// by one, each knowing the one before.
     state: RwLock<State>,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Registry").finish_non_exhaustive()
+    }
 }
 
 impl Registry {
