@@ -208,7 +208,8 @@ fn message(parsed: &Parsed<'_>, rest: &str, found: Option<&exception::Found>) ->
     } else {
         Cow::Owned(format!("{}{rest}", parsed.message))
     };
-    let before = cut(&whole, found.start).trim();
+    // pytest frames a test's name in underscores.
+    let before = cut(&whole, found.start).trim().trim_matches('_').trim();
     let stripped = before.trim_end_matches(|char: char| matches!(char, ':' | '-' | ' '));
     if stripped.is_empty() {
         let exception = &found.exception;

@@ -69,6 +69,7 @@ pub(super) fn find(text: &str) -> Option<Found> {
         return None;
     }
     let start = message.as_ref().map(|(_, _, start)| *start).or(dump_at)?;
+    let panicked = message.is_some();
     let (kind, text) = match message {
         Some((kind, text, _)) => (kind, text),
         None => ("goroutine", String::new()),
@@ -78,7 +79,10 @@ pub(super) fn find(text: &str) -> Option<Found> {
         Some(rest) => ("runtime error", rest.to_owned()),
         None => (kind, text),
     };
-    Some(Found { exception: exception(kind, &text, above_panic(stack)), start })
+    Some(Found {
+        exception: exception(kind, &text, if panicked { above_panic(stack) } else { stack }),
+        start,
+    })
 }
 
 fn opening(line: &str) -> Option<(&'static str, &str)> {

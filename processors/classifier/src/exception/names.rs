@@ -71,7 +71,10 @@ fn behind_prefix(line: &str) -> &str {
 
 /// A dotted name whose last part is a class, or a simple name of an exception.
 fn is_type_name(name: &str) -> bool {
-    let simple = name.rsplit(['.', '$']).find(|part| !part.is_empty()).unwrap_or("");
+    let simple = name
+        .rsplit(['.', '$'])
+        .find(|part| !part.bytes().all(|byte| byte.is_ascii_digit()))
+        .unwrap_or("");
     let is_class = simple.as_bytes().first().is_some_and(u8::is_ascii_uppercase);
     let dotted = name.contains('.') && !name.ends_with('.');
     (dotted && is_class) || is_exception_name(name)

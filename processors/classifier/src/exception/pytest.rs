@@ -11,7 +11,13 @@ pub(super) fn find(text: &str) -> Option<Found> {
     for line in text.split('\n') {
         report.line(line.trim_end());
     }
-    report.finish()
+    let mut found = report.finish()?;
+    // The title says which test failed: it is the event's own message.
+    let first = text.split('\n').next().unwrap_or("");
+    if title(first).is_some() {
+        found.start = first.len();
+    }
+    Some(found)
 }
 
 #[derive(Default)]
