@@ -128,3 +128,42 @@ fn to_existing(info: &TopicInfo) -> Existing {
         cleanup: Some(cleanup),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use hephaestus_analyzer::Analyzer;
+    use hephaestus_change_requester::ChangeRequester;
+    use hephaestus_classifier::{ClassifierConfig, stage::ClassifierStage};
+    use hephaestus_model_engine::PlaybookProvider;
+    use hephaestus_pipeline::stage::{Stage, StageSpec};
+    use hephaestus_proposer::Proposer;
+    use hephaestus_topology::{Profile, StageDef};
+
+    use super::*;
+
+    fn as_defined(spec: &StageSpec) -> StageDef {
+        StageDef {
+            name: spec.name,
+            reads: spec.reads.clone(),
+            writes: spec.writes.clone(),
+            tables: spec.tables.iter().map(|table| table.topic()).collect(),
+            stateful: spec.stateful,
+        }
+    }
+
+    #[test]
+    fn the_topology_says_what_the_stages_do() {
+        let provider = Arc::new(PlaybookProvider::embedded().unwrap());
+        let specs = [
+            ClassifierStage::new(ClassifierConfig::default()).spec(),
+            Analyzer::new(provider.clone()).spec(),
+            Proposer::new(provider).spec(),
+            ChangeRequester.spec(),
+        ];
+        let stages: Vec<StageDef> = specs.iter().map(as_defined).collect();
+        assert_eq!(pipeline(&Profile::development()).unwrap().stages, stages);
+    }
+}

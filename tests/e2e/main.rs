@@ -4,5 +4,7 @@
 mod commands;
 mod config;
 mod decisions;
+mod demo;
+mod real_logs;
 mod support;
 mod topics;
