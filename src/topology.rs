@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn the_topology_says_what_the_stages_do() {
-        let provider = Arc::new(PlaybookProvider::embedded().unwrap());
+        let provider = Arc::new(PlaybookProvider::new().unwrap());
         let specs = [
             ClassifierStage::new(ClassifierConfig::default()).spec(),
             Analyzer::new(provider.clone()).spec(),

@@ -72,11 +72,7 @@ fn text(topology: &Topology, out: &mut String) {
 
 fn stage_rows(header: [String; 5], stages: &[StageDef], out: &mut String) {
     let names = |names: &[&str]| {
-        if names.is_empty() {
-            "-".to_owned()
-        } else {
-            names.join(", ")
-        }
+        if names.is_empty() { "-".to_owned() } else { names.join(", ") }
     };
     let mut rows = vec![header];
     for stage in stages {
@@ -110,10 +106,7 @@ fn table<const N: usize>(rows: &[[String; N]], out: &mut String) {
 fn cleanup(cleanup: Cleanup) -> String {
     match cleanup {
         Cleanup::Compact => "compact".to_owned(),
-        Cleanup::Delete {
-            retention,
-            retention_bytes,
-        } => {
+        Cleanup::Delete { retention, retention_bytes } => {
             let age = duration(retention);
             let size = retention_bytes.map_or_else(String::new, |n| format!(" or {}", bytes(n)));
             format!("delete after {age}{size}")
@@ -147,10 +140,8 @@ fn is_in_pictures(topic: &TopicDef) -> bool {
 
 /// Names as identifiers that both languages take.
 fn id(kind: &str, name: &str) -> String {
-    let name: String = name
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-        .collect();
+    let name: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     format!("{kind}_{name}")
 }
 
@@ -187,24 +178,15 @@ fn dot(topology: &Topology, out: &mut String) {
     line(out, "    rankdir=LR;");
     for topic in topology.topics.iter().filter(|topic| is_in_pictures(topic)) {
         let node = id("t", &topic.name);
-        line(
-            out,
-            format!("    {node} [label=\"{}\", shape=cylinder];", topic.name),
-        );
+        line(out, format!("    {node} [label=\"{}\", shape=cylinder];", topic.name));
     }
     for stage in &topology.stages {
         let node = id("s", stage.name);
-        line(
-            out,
-            format!("    {node} [label=\"{}\", shape=box];", stage.name),
-        );
+        line(out, format!("    {node} [label=\"{}\", shape=box];", stage.name));
     }
     for outsider in &topology.outside {
         let node = id("s", outsider.name);
-        line(
-            out,
-            format!("    {node} [label=\"{}\", shape=oval];", outsider.name),
-        );
+        line(out, format!("    {node} [label=\"{}\", shape=oval];", outsider.name));
     }
     for stage in topology.stages.iter().chain(&topology.outside) {
         let node = id("s", stage.name);
@@ -212,10 +194,7 @@ fn dot(topology: &Topology, out: &mut String) {
             line(out, format!("    {} -> {node};", id("t", topic)));
         }
         for topic in &stage.tables {
-            line(
-                out,
-                format!("    {} -> {node} [style=dashed];", id("t", topic)),
-            );
+            line(out, format!("    {} -> {node} [style=dashed];", id("t", topic)));
         }
         for topic in &stage.writes {
             line(out, format!("    {node} -> {};", id("t", topic)));

@@ -34,11 +34,7 @@ pub fn pipeline(profile: &Profile) -> Result<Topology, ProfileError> {
         cleanup: Cleanup::Compact,
     });
     check(profile, &topics)?;
-    Ok(Topology {
-        topics,
-        stages,
-        outside: outside(),
-    })
+    Ok(Topology { topics, stages, outside: outside() })
 }
 
 fn stages() -> Vec<StageDef> {
@@ -54,7 +50,7 @@ fn stages() -> Vec<StageDef> {
             name: "analyzer",
             reads: vec![CLASSIFIED_LOGS],
             writes: vec![ANALYSES],
-            tables: vec![NODES, PATTERNS],
+            tables: vec![NODES],
             stateful: true,
         },
         StageDef {
@@ -68,7 +64,7 @@ fn stages() -> Vec<StageDef> {
             name: "change-requester",
             reads: vec![PROPOSED_CHANGES, DECISIONS],
             writes: vec![CHANGE_REQUESTS],
-            tables: vec![NODES],
+            tables: Vec::new(),
             stateful: true,
         },
     ]
@@ -96,14 +92,8 @@ fn main_topics(profile: &Profile) -> Vec<TopicDef> {
         retention: profile.log_retention,
         retention_bytes: profile.log_retention_bytes,
     };
-    let results = Cleanup::Delete {
-        retention: profile.result_retention,
-        retention_bytes: None,
-    };
-    let audit = Cleanup::Delete {
-        retention: profile.audit_retention,
-        retention_bytes: None,
-    };
+    let results = Cleanup::Delete { retention: profile.result_retention, retention_bytes: None };
+    let audit = Cleanup::Delete { retention: profile.audit_retention, retention_bytes: None };
     let topic = |name: &str, key, value, cleanup| TopicDef {
         name: name.to_owned(),
         partitions: partitions_of(name, profile),
@@ -113,48 +103,13 @@ fn main_topics(profile: &Profile) -> Vec<TopicDef> {
     };
     vec![
         topic(RAW_LOGS, "source", ValueType::Bytes, logs),
-        topic(
-            CLASSIFIED_LOGS,
-            "fingerprint",
-            ValueType::Avro(ClassifiedLog::NAME),
-            logs,
-        ),
-        topic(
-            ANALYSES,
-            "fingerprint",
-            ValueType::Avro(Analysis::NAME),
-            results,
-        ),
-        topic(
-            PROPOSED_CHANGES,
-            "repository",
-            ValueType::Avro(ProposedChange::NAME),
-            results,
-        ),
-        topic(
-            CHANGE_REQUESTS,
-            "repository",
-            ValueType::Avro(ChangeRequest::NAME),
-            results,
-        ),
-        topic(
-            DECISIONS,
-            "repository",
-            ValueType::Avro(Decision::NAME),
-            results,
-        ),
-        topic(
-            NODES,
-            "node id",
-            ValueType::Avro(Node::NAME),
-            Cleanup::Compact,
-        ),
-        topic(
-            PATTERNS,
-            "pattern id",
-            ValueType::Avro(Pattern::NAME),
-            Cleanup::Compact,
-        ),
+        topic(CLASSIFIED_LOGS, "fingerprint", ValueType::Avro(ClassifiedLog::NAME), logs),
+        topic(ANALYSES, "fingerprint", ValueType::Avro(Analysis::NAME), results),
+        topic(PROPOSED_CHANGES, "repository", ValueType::Avro(ProposedChange::NAME), results),
+        topic(CHANGE_REQUESTS, "repository", ValueType::Avro(ChangeRequest::NAME), results),
+        topic(DECISIONS, "repository", ValueType::Avro(Decision::NAME), results),
+        topic(NODES, "node id", ValueType::Avro(Node::NAME), Cleanup::Compact),
+        topic(PATTERNS, "pattern id", ValueType::Avro(Pattern::NAME), Cleanup::Compact),
         topic(AUDIT, "actor", ValueType::Avro(AuditEvent::NAME), audit),
     ]
 }
@@ -181,10 +136,7 @@ fn add_stage_topics(stages: &[StageDef], profile: &Profile, topics: &mut Vec<Top
             partitions,
             key: "original key",
             value: ValueType::Bytes,
-            cleanup: Cleanup::Delete {
-                retention: profile.result_retention,
-                retention_bytes: None,
-            },
+            cleanup: Cleanup::Delete { retention: profile.result_retention, retention_bytes: None },
         });
     }
 }
@@ -195,37 +147,21 @@ fn partitions_of(topic: &str, profile: &Profile) -> u32 {
 }
 
 fn check(profile: &Profile, topics: &[TopicDef]) -> Result<(), ProfileError> {
-    let given = profile
-        .partitions
-        .iter()
-        .map(|(name, count)| (name.as_str(), *count));
+    let given = profile.partitions.iter().map(|(name, count)| (name.as_str(), *count));
     for (name, partitions) in given.chain([("default", profile.default_partitions)]) {
         if partitions == 0 || partitions > MAX_PARTITIONS {
-            return Err(ProfileError::Partitions {
-                name: name.to_owned(),
-                partitions,
-            });
+            return Err(ProfileError::Partitions { name: name.to_owned(), partitions });
         }
     }
     for name in profile.partitions.keys() {
         let settable = |topic: &&TopicDef| topic_is_settable(&topic.name);
-        if topics
-            .iter()
-            .filter(settable)
-            .any(|topic| topic.name == *name)
-        {
+        if topics.iter().filter(settable).any(|topic| topic.name == *name) {
             continue;
         }
         if topics.iter().any(|topic| topic.name == *name) {
-            return Err(ProfileError::Derived {
-                name: name.clone(),
-                reason: derived_from(name),
-            });
+            return Err(ProfileError::Derived { name: name.clone(), reason: derived_from(name) });
         }
-        let names = topics
-            .iter()
-            .filter(settable)
-            .map(|topic| topic.name.as_str());
+        let names = topics.iter().filter(settable).map(|topic| topic.name.as_str());
         return Err(ProfileError::UnknownTopic {
             name: name.clone(),
             nearest: nearest(name, names).map(str::to_owned),

@@ -64,28 +64,19 @@ impl fmt::Display for Step {
                 topic.partitions,
                 cleanup_name(topic.cleanup)
             ),
-            Self::Differs {
-                topic,
-                found,
-                wanted,
-            } => write!(f, "~ {topic}: has {found}, wanted {wanted}; left as it is"),
-            Self::Refuse {
-                topic,
-                found,
-                wanted,
-                reason,
-            } => write!(f, "! {topic}: has {found}, wanted {wanted}; {reason}"),
+            Self::Differs { topic, found, wanted } => {
+                write!(f, "~ {topic}: has {found}, wanted {wanted}; left as it is")
+            }
+            Self::Refuse { topic, found, wanted, reason } => {
+                write!(f, "! {topic}: has {found}, wanted {wanted}; {reason}")
+            }
             Self::Unknown(topic) => write!(f, "? {topic}: not of this topology; left as it is"),
         }
     }
 }
 
 fn cleanup_name(cleanup: Cleanup) -> &'static str {
-    if cleanup.is_compact() {
-        "compact"
-    } else {
-        "delete"
-    }
+    if cleanup.is_compact() { "compact" } else { "delete" }
 }
 
 /// The steps that lead from what an engine has to a topology, in its order.
@@ -144,10 +135,7 @@ fn compare(topic: &TopicDef, found: &Existing) -> Step {
 fn retention(cleanup: Cleanup) -> String {
     match cleanup {
         Cleanup::Compact => "the latest of each key".to_owned(),
-        Cleanup::Delete {
-            retention,
-            retention_bytes,
-        } => {
+        Cleanup::Delete { retention, retention_bytes } => {
             let bytes = retention_bytes.map_or_else(String::new, |n| format!(" and {n} bytes"));
             format!("a retention of {} s{bytes}", retention.as_secs())
         }

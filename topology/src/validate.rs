@@ -131,17 +131,10 @@ fn check_stage(topology: &Topology, stage: &StageDef, problems: &mut BTreeSet<Pr
     let used = used.map(|name| (*name).to_owned());
     for topic in used.chain(state.clone()).chain(dead_letters) {
         if topology.topic(&topic).is_none() {
-            problems.insert(Problem::Missing {
-                user: stage.name.to_owned(),
-                topic,
-            });
+            problems.insert(Problem::Missing { user: stage.name.to_owned(), topic });
         }
     }
-    let mut together = stage
-        .reads
-        .iter()
-        .map(|name| (*name).to_owned())
-        .chain(state.clone());
+    let mut together = stage.reads.iter().map(|name| (*name).to_owned()).chain(state.clone());
     let first = together.next().and_then(|name| topology.topic(&name));
     for second in together.filter_map(|name| topology.topic(&name)) {
         if let Some(first) = first
@@ -160,18 +153,12 @@ fn check_stage(topology: &Topology, stage: &StageDef, problems: &mut BTreeSet<Pr
     let tables = tables.map(|name| ((*name).to_owned(), format!("a table of {}", stage.name)));
     let state = state.map(|name| (name, format!("the state of {}", stage.name)));
     for (name, why) in tables.chain(state) {
-        if topology
-            .topic(&name)
-            .is_some_and(|topic| !topic.cleanup.is_compact())
-        {
+        if topology.topic(&name).is_some_and(|topic| !topic.cleanup.is_compact()) {
             problems.insert(Problem::NotCompacted { topic: name, why });
         }
     }
     for name in &stage.reads {
-        if topology
-            .topic(name)
-            .is_some_and(|topic| topic.cleanup.is_compact())
-        {
+        if topology.topic(name).is_some_and(|topic| topic.cleanup.is_compact()) {
             problems.insert(Problem::Compacted {
                 stage: stage.name.to_owned(),
                 topic: (*name).to_owned(),

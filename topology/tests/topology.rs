@@ -63,11 +63,7 @@ fn partitions_that_cannot_be_set_are_refused_by_name() {
             8,
             r#"partitions are set for "raw-log", which is no topic; did you mean "raw-logs"?"#,
         ),
-        (
-            "zzz",
-            8,
-            r#"partitions are set for "zzz", which is no topic"#,
-        ),
+        ("zzz", 8, r#"partitions are set for "zzz", which is no topic"#),
         (
             "classifier-state",
             8,
@@ -139,10 +135,7 @@ fn each_kind_of_problem_is_found() {
         let mut topology = development();
         break_it(&mut topology);
         let problems: Vec<String> = validate(&topology).iter().map(Problem::to_string).collect();
-        assert!(
-            problems.iter().any(|p| p == message),
-            "{message}: {problems:?}"
-        );
+        assert!(problems.iter().any(|p| p == message), "{message}: {problems:?}");
     }
 }
 
@@ -163,22 +156,13 @@ fn a_plan_says_what_differs_and_refuses_to_shrink() {
     let mut existing = as_existing(&topology);
     existing[0].partitions = 8;
     existing[1].cleanup = Some(Cleanup::Compact);
-    existing[2].cleanup = Some(Cleanup::Delete {
-        retention: Duration::from_secs(60),
-        retention_bytes: None,
-    });
+    existing[2].cleanup =
+        Some(Cleanup::Delete { retention: Duration::from_secs(60), retention_bytes: None });
     existing[3].partitions = 2;
-    existing.push(Existing {
-        name: "other".to_owned(),
-        partitions: 1,
-        cleanup: None,
-    });
+    existing.push(Existing { name: "other".to_owned(), partitions: 1, cleanup: None });
     let steps = plan(&topology, &existing);
-    let notable: Vec<String> = steps
-        .iter()
-        .filter(|step| !matches!(step, Step::Keep(_)))
-        .map(Step::to_string)
-        .collect();
+    let notable: Vec<String> =
+        steps.iter().filter(|step| !matches!(step, Step::Keep(_))).map(Step::to_string).collect();
     let expected = [
         "! raw-logs: has 8 partitions, wanted 4; a topic is never shrunk: records would be lost",
         "! classified-logs: has cleanup compact, wanted delete; records that were kept would be lost",

@@ -63,3 +63,25 @@ impl GatewayMetrics {
         Ok(TextEncoder::new().encode_to_string(&self.registry.gather())?)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_metric_is_documented_word_for_word() {
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
+        let docs = std::fs::read_to_string(docs).unwrap();
+        let metrics = GatewayMetrics::new().unwrap();
+        metrics.requests.with_label_values(&["200"]);
+        let families = metrics.registry.gather();
+        assert_eq!(families.len(), 5);
+        for family in families {
+            let (name, help) = (family.name(), family.help());
+            let is_documented =
+                |line: &str| line.starts_with(&format!("- `{name}` (")) && line.ends_with(help);
+            assert!(docs.lines().any(is_documented), "{name}: {help}");
+        }
+    }
+}

@@ -94,7 +94,8 @@ async fn what_cannot_be_accepted_says_why_and_leaves_nothing() {
     let gzip = ("content-encoding", "gzip");
     let long = "x".repeat(1001);
     let long_line = format!("short\n{}\n", "x".repeat(101));
-    let cases: [(&str, &[(&str, &str)], &str, u16, &str); 6] = [
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, u16, &'a str);
+    let cases: [Case; 6] = [
         ("/v1/logs?source=shop", &[TEXT], "x", 400, "service/instance/stream"),
         ("/v1/logs?source=a/b/c%0A", &[TEXT], "x", 400, "control characters"),
         ("/v1/logs", &[form], "x", 415, "use text/plain, application/x-ndjson or application/json"),
