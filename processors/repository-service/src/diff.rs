@@ -82,21 +82,20 @@ fn regions(
     let mut shrunk = 0_usize;
     for splice in splices {
         let old_start = line_at(&old_starts, splice.range.start);
-        // What stands before the splice on its line is the same before and after.
-        let old_line_byte = old_starts.get(old_start).copied().unwrap_or_default();
-        let new_start = line_at(&new_starts, old_line_byte + grown - shrunk);
+        let joins_last = regions.last().is_some_and(|last| old_start < last.old.end);
+        if !joins_last {
+            // All earlier splices end before this line, and what stands before this one on its line
+            // is the same before and after: only the line's offset has moved.
+            let old_line_byte = old_starts.get(old_start).copied().unwrap_or_default();
+            let new_start = line_at(&new_starts, old_line_byte + grown - shrunk);
+            regions.push(Region { old: old_start..old_start, new: new_start..new_start });
+        }
         grown += splice.replacement.len();
         shrunk += splice.range.len();
         let new_end = splice.range.end + grown - shrunk;
-
-        let old_end = line_after(&old_starts, splice.range.end, before, old_lines.len());
-        let new_end = line_after(&new_starts, new_end, after, new_lines.len());
-        match regions.last_mut() {
-            Some(last) if old_start < last.old.end => {
-                last.old.end = old_end;
-                last.new.end = new_end;
-            }
-            _ => regions.push(Region { old: old_start..old_end, new: new_start..new_end }),
+        if let Some(region) = regions.last_mut() {
+            region.old.end = line_after(&old_starts, splice.range.end, before, old_lines.len());
+            region.new.end = line_after(&new_starts, new_end, after, new_lines.len());
         }
     }
     regions

@@ -122,6 +122,20 @@ fn a_line_joined_to_the_next_is_shown_as_gone_with_it() {
     assert_eq!(change.added, ["onethree"]);
 }
 
+#[test]
+fn several_edits_of_one_line_are_shown_as_one_change_of_it() {
+    let sample = Sample::with(&[("a", b"abc"), ("b", b"abc\ndef\n")]);
+    let mut view = view(&sample);
+    view.apply(&edit("a", "a", "")).unwrap();
+    view.apply(&edit("a", "b", "")).unwrap();
+    view.apply(&edit("b", "a", "")).unwrap();
+    view.apply(&edit("b", "c\n", "")).unwrap();
+    let changes = view.changes();
+    assert_eq!((&changes[0].removed, &changes[0].added), (&vec!["abc".into()], &vec!["c".into()]));
+    assert_eq!(changes[1].removed, ["abc", "def"]);
+    assert_eq!(changes[1].added, ["bdef"]);
+}
+
 /// What git makes of the base when it applies the diff.
 fn applied_by_git(sample: &Sample, diff: &str, path: &str) -> Vec<u8> {
     let git = &sample.git;
