@@ -144,7 +144,7 @@ pub(crate) struct ShipArgs {
     /// Source of the lines: service/instance/stream [default: <file stem>/<host>/<file name>]
     #[arg(long, value_name = "SOURCE")]
     pub(crate) source: Option<String>,
-    /// Go on with lines that are added, through rotation and truncation, until interrupted
+    /// Go on with lines that are added, through rotation, truncation and restarts, until interrupted
     #[arg(long)]
     pub(crate) follow: bool,
 }

@@ -18,11 +18,13 @@ use hephaestus_pipeline::{
     clock,
     engine::{EngineError, Log},
     record::NewRecord,
+    retry::{Delays, RetryPolicy},
 };
 use hephaestus_schemas::topics::RAW_LOGS;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     access,
@@ -67,18 +69,25 @@ pub(crate) async fn run(arguments: &ShipArgs, config: &Config) -> Result<()> {
         .into());
     }
     let access = access::open(config).await?;
-    let result = ship_all(arguments, access.log.clone()).await;
+    let mut shipper = Shipper::new(access.log.clone());
+    if arguments.follow {
+        shipper.patience = Some(RetryPolicy::new(config.retry.clone())?.delays());
+    }
+    let stop = shipper.stop.clone();
+    let asked = tokio::spawn(async move {
+        if signals::stop_asked().await.is_ok() {
+            stop.cancel();
+        }
+    });
+    let result = ship_all(arguments, &mut shipper).await;
+    asked.abort();
     access.close().await?;
     result
 }
 
-async fn ship_all(arguments: &ShipArgs, log: Arc<dyn Log>) -> Result<()> {
-    find_topic(&log, RAW_LOGS).await?;
-    let mut shipper = Shipper::new(log);
-    let result = tokio::select! {
-        result = ship_files(arguments, &mut shipper) => result,
-        asked = signals::stop_asked() => asked.map_err(Into::into),
-    };
+async fn ship_all(arguments: &ShipArgs, shipper: &mut Shipper) -> Result<()> {
+    find_topic(&shipper.log, RAW_LOGS).await?;
+    let result = ship_files(arguments, shipper).await;
     // What was read before an error or a signal is shipped all the same.
     let flushed = shipper.flush().await;
     shipper.progress.finish_and_clear();
@@ -95,6 +104,9 @@ async fn ship_all(arguments: &ShipArgs, log: Arc<dyn Log>) -> Result<()> {
 async fn ship_files(arguments: &ShipArgs, shipper: &mut Shipper) -> Result<()> {
     let mut tails = Vec::new();
     for path in &arguments.files {
+        if shipper.stop.is_cancelled() {
+            return Ok(());
+        }
         let source = arguments.source.clone().unwrap_or_else(|| default_source(path, &host()));
         let mut input = Input::new(path, &source);
         if is_stdin(path) {
@@ -103,7 +115,9 @@ async fn ship_files(arguments: &ShipArgs, shipper: &mut Shipper) -> Result<()> {
         }
         let tail = Tail::open(path, MAX_LINE_BYTES);
         let mut tail = tail.with_context(|| path.display().to_string())?;
-        while step(&mut tail, &mut input, shipper).await? == Step::Read {}
+        while !shipper.stop.is_cancelled()
+            && step(&mut tail, &mut input, shipper).await? == Step::Read
+        {}
         if arguments.follow {
             tails.push((tail, input));
         } else if let Some(line) = tail.finish() {
@@ -125,7 +139,7 @@ async fn step(tail: &mut Tail, input: &mut Input, shipper: &mut Shipper) -> Resu
 }
 
 async fn follow(tails: &mut [(Tail, Input)], shipper: &mut Shipper) -> Result<()> {
-    loop {
+    while !shipper.stop.is_cancelled() {
         let mut is_quiet = true;
         for (tail, input) in tails.iter_mut() {
             while step(tail, input, shipper).await? == Step::Read {
@@ -141,9 +155,10 @@ async fn follow(tails: &mut [(Tail, Input)], shipper: &mut Shipper) -> Result<()
         }
         shipper.flush().await?;
         if is_quiet {
-            tokio::time::sleep(FOLLOW_PAUSE).await;
+            shipper.pause(FOLLOW_PAUSE).await;
         }
     }
+    Ok(())
 }
 
 /// Ships standard input as it comes: what is there is not held back to fill a batch.
@@ -158,7 +173,11 @@ async fn ship_stdin(input: &mut Input, shipper: &mut Shipper) -> Result<()> {
             Err(mpsc::error::TryRecvError::Disconnected) => break,
             Err(mpsc::error::TryRecvError::Empty) => {
                 shipper.flush().await?;
-                let Some(piece) = pieces.recv().await else {
+                let piece = tokio::select! {
+                    piece = pieces.recv() => piece,
+                    () = shipper.stop.cancelled() => None,
+                };
+                let Some(piece) = piece else {
                     break;
                 };
                 piece
@@ -226,6 +245,10 @@ struct Shipper {
     totals: Totals,
     refused: u64,
     progress: ProgressBar,
+    /// Waits between tries of a log that is not there; none where it is an error at once.
+    patience: Option<Delays>,
+    /// Cancelled when the program is asked to stop. What is being written is never dropped.
+    stop: CancellationToken,
 }
 
 impl Shipper {
@@ -248,6 +271,8 @@ impl Shipper {
             totals: Totals::default(),
             refused: 0,
             progress,
+            patience: None,
+            stop: CancellationToken::new(),
         }
     }
 
@@ -308,11 +333,43 @@ impl Shipper {
         }
         let bytes: usize =
             batch.iter().filter_map(|record| record.value.as_ref()).map(Bytes::len).sum();
-        let records = self.log.append(batch).await?.len() as u64;
+        let records = self.write(batch).await?;
         self.totals.records += records;
         self.totals.bytes += bytes as u64;
         self.progress.inc(records);
         Ok(())
+    }
+
+    /// Writes a batch; while following, a pipeline that is away is waited for. Where it went away
+    /// before it answered, lines may be there twice.
+    async fn write(&mut self, batch: Vec<NewRecord>) -> Result<u64, EngineError> {
+        loop {
+            let error = match self.log.append(batch.clone()).await {
+                Ok(written) => {
+                    if let Some(patience) = &mut self.patience {
+                        patience.reset();
+                    }
+                    return Ok(written.len() as u64);
+                }
+                Err(error) => error,
+            };
+            let is_away = matches!(error, EngineError::Unavailable(_));
+            let wait =
+                self.patience.as_mut().filter(|_| is_away).and_then(|delays| delays.next(None));
+            let Some(wait) = wait.filter(|_| !self.stop.is_cancelled()) else {
+                return Err(error);
+            };
+            self.progress.suspend(|| tell(format_args!("{error}; trying again")));
+            self.pause(wait).await;
+        }
+    }
+
+    /// Waits, unless the program is asked to stop.
+    async fn pause(&self, wait: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = self.stop.cancelled() => {}
+        }
     }
 
     fn explain(&self, result: Result<(), EngineError>) -> Result<()> {

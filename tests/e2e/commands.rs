@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::Path,
 };
 
@@ -207,8 +207,30 @@ async fn a_followed_file_is_shipped_through_rotation_and_truncation() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_waits_for_a_pipeline_that_is_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let log = dir.path().join("app.log");
+    fs::write(&log, "one\n").unwrap();
+    let running = Running::start(&data).await;
+    let mut child = start(&["ship", text(&log), "--follow", "--dir", text(&data)]);
+    let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+    running.wait_for("raw-logs", 1).await;
+    running.stop().await;
+    let mut growing = fs::OpenOptions::new().append(true).open(&log).unwrap();
+    growing.write_all(b"two\n").unwrap();
+    let told = stderr.next().unwrap().unwrap();
+    assert!(told.ends_with("trying again"), "{told}");
+    let running = Running::start(&data).await;
+    running.wait_for("raw-logs", 2).await;
+    let ended = interrupt(child).good();
+    assert_eq!(ended.json(), [json!({"lines": 2, "records": 2, "bytes": 6})]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_typed_is_shipped_at_once() {
-    use std::{io::Write, process::Stdio};
+    use std::process::Stdio;
     let dir = tempfile::tempdir().unwrap();
     let running = Running::start(dir.path()).await;
     let mut command = crate::support::program(&["ship", "-", "--dir", text(dir.path())]);
