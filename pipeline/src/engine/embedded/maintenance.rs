@@ -16,8 +16,17 @@ use crate::engine::Cleanup;
 /// Entries that one transaction removes at most.
 const MAX_REMOVED: usize = 1000;
 
-/// Removes what is due, up to a bound. Says whether there may be more.
-pub(super) fn step(core: &Core, now_ms: i64) -> Result<bool, StoreError> {
+/// What a step did.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Removed {
+    /// Entries removed.
+    pub(super) count: usize,
+    /// Whether there may be more to remove.
+    pub(super) more: bool,
+}
+
+/// Removes what is due, up to a bound.
+pub(super) fn step(core: &Core, now_ms: i64) -> Result<Removed, StoreError> {
     let topics = core.catalogue.topics();
     let mut changed: Vec<(Arc<Topic>, u32, PartitionState)> = Vec::new();
     let mut left = MAX_REMOVED;
@@ -50,7 +59,7 @@ pub(super) fn step(core: &Core, now_ms: i64) -> Result<bool, StoreError> {
     for (topic, partition, state) in changed {
         topic.set_partition(partition, state);
     }
-    Ok(left == 0)
+    Ok(Removed { count: MAX_REMOVED - left, more: left == 0 })
 }
 
 fn millis(duration: std::time::Duration) -> i64 {

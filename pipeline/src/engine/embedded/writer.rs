@@ -17,7 +17,7 @@ use super::{
     group::Fence,
     maintenance,
     prepare::{Entries, KeyedEntry, Part},
-    store::{StoreError, Tables, topic_row},
+    store::{Store, StoreError, Tables, topic_row},
     tail::PartitionKey,
 };
 use crate::engine::{CommitError, EngineError, TopicSpec};
@@ -28,6 +28,9 @@ const MAX_GROUP_BYTES: usize = 8 * 1024 * 1024;
 const MAX_GROUP_REQUESTS: usize = 1024;
 /// Requests that wait at most, however small.
 pub(super) const MAX_WAITING: usize = 1024;
+
+/// Idle time after which the store is made ready to be opened at once, however the process ends.
+const SETTLE_AFTER: Duration = Duration::from_secs(1);
 
 /// What the writer is asked for.
 pub(super) enum Request {
@@ -74,25 +77,45 @@ pub(super) fn run(core: &Core, runtime: &Runtime, mut requests: mpsc::Receiver<R
     let _note = PanicNote(core);
     let interval = core.config.retention_interval;
     let mut maintain_at = deadline(interval);
+    // Opening the store has written to it.
+    let mut settle_at = Some(deadline(SETTLE_AFTER));
     loop {
-        let waited = runtime.block_on(async { timeout_at(maintain_at, requests.recv()).await });
-        let first = match waited {
-            Ok(Some(first)) => first,
-            Ok(None) => return,
-            Err(_) => {
-                // While there is more to remove, requests still go first.
-                let pause = if maintain(core) { Duration::ZERO } else { interval };
-                maintain_at = deadline(pause);
-                continue;
+        let wake_at = settle_at.map_or(maintain_at, |settle_at| settle_at.min(maintain_at));
+        let waited = runtime.block_on(async { timeout_at(wake_at, requests.recv()).await });
+        match waited {
+            Ok(Some(first)) => {
+                if let Some(close) = serve(core, first, &mut requests) {
+                    core.close_store();
+                    // Whoever asked may be gone; the store is closed all the same.
+                    let _ = close.send(());
+                    return;
+                }
+                settle_at = Some(deadline(SETTLE_AFTER));
             }
-        };
-        if let Some(close) = serve(core, first, &mut requests) {
-            core.close_store();
-            // Whoever asked may be gone; the store is closed all the same.
-            let _ = close.send(());
-            return;
+            Ok(None) => return,
+            Err(_) if settle_at == Some(wake_at) => {
+                settle_at = None;
+                background(core, || core.with_store(Store::settle));
+            }
+            Err(_) => {
+                let removed = background(core, || maintenance::step(core, now_ms()));
+                // While there is more to remove, requests still go first.
+                let more = removed.is_some_and(|removed| removed.more);
+                maintain_at = deadline(if more { Duration::ZERO } else { interval });
+                if removed.is_some_and(|removed| removed.count > 0) {
+                    settle_at = Some(deadline(SETTLE_AFTER));
+                }
+            }
         }
     }
+}
+
+/// Does work that nobody waits for, unless the store has failed.
+fn background<T>(core: &Core, work: impl FnOnce() -> Result<T, StoreError>) -> Option<T> {
+    if core.failure().is_some() {
+        return None;
+    }
+    work().inspect_err(|error| drop(core.fail(error))).ok()
 }
 
 /// Notes, when the writer panics, that nothing will be written any more.
@@ -104,17 +127,6 @@ impl Drop for PanicNote<'_> {
             self.0.fail(&StoreError::Panic);
         }
     }
-}
-
-/// One step of maintenance. Says whether there may be more to do.
-fn maintain(core: &Core) -> bool {
-    if core.failure().is_some() {
-        return false;
-    }
-    maintenance::step(core, now_ms()).unwrap_or_else(|error| {
-        core.fail(&error);
-        false
-    })
 }
 
 /// Serves a request and those that wait behind it. Gives back the request to close, if it met one.
@@ -167,8 +179,8 @@ fn maintain_fully(core: &Core, now_ms: i64) -> Result<(), EngineError> {
     core.check()?;
     loop {
         match maintenance::step(core, now_ms) {
-            Ok(true) => {}
-            Ok(false) => return Ok(()),
+            Ok(removed) if removed.more => {}
+            Ok(_) => return Ok(()),
             Err(error) => return Err(core.fail(&error)),
         }
     }
