@@ -167,3 +167,7 @@ impl Scan {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "scan_tests.rs"]
+mod tests;
