@@ -113,6 +113,7 @@ pub(super) fn decide(pending: &Assembled, line: &str, waiting: bool) -> Decision
             }
         }
         Shape::Plain if closes_document(pending, line) => keep,
+        Shape::Trace if !waiting && line == "}" => keep,
         Shape::Trace | Shape::GoPanic
             if pending.expects && !is_headed(line) && !opens_other(line) =>
         {

@@ -64,7 +64,8 @@ pub(super) fn find(text: &str) -> Option<Found> {
             }
         }
     }
-    let stack = dump_at.map(|start| first_stack(tail(text, start))).unwrap_or_default();
+    let stack =
+        dump_at.map(|start| first_stack(tail(text, start), message.is_some())).unwrap_or_default();
     if message.is_none() && stack.is_empty() {
         return None;
     }
@@ -114,9 +115,9 @@ fn above_panic(mut stack: Vec<Frame>) -> Vec<Frame> {
 }
 
 /// The stack of the first goroutine of a dump.
-fn first_stack(dump: &str) -> Vec<Frame> {
+fn first_stack(dump: &str, lenient: bool) -> Vec<Frame> {
     let end = dump.find("\n\n").unwrap_or(dump.len());
-    parse_goroutines(slice(dump, 0, end))
+    parse(slice(dump, 0, end), lenient)
         .goroutines
         .into_iter()
         .next()
@@ -143,6 +144,11 @@ pub struct Dump {
 
 /// Reads a goroutine dump. A goroutine with a damaged line is left out and counted.
 pub fn parse_goroutines(text: &str) -> Dump {
+    parse(text, false)
+}
+
+/// With `lenient`, a damaged line ends its goroutine, and what was read before it is kept.
+fn parse(text: &str, lenient: bool) -> Dump {
     let mut dump = Dump::default();
     let mut lines = text.split('\n').map(|line| line.trim_end_matches('\r')).peekable();
     while let Some(line) = lines.next() {
@@ -152,13 +158,16 @@ pub fn parse_goroutines(text: &str) -> Dump {
         let Some(mut goroutine) = heading(line) else { continue };
         let mut reader = Reader::default();
         while let Some(next) = lines.peek() {
-            if next.is_empty() || is_goroutine(next) {
+            if next.is_empty() || is_goroutine(next) || next.starts_with("exit status ") {
                 break;
             }
             if !reader.line(next) {
                 break;
             }
             lines.next();
+        }
+        if lenient {
+            reader.mend();
         }
         match reader.finish(&mut goroutine) {
             Some(()) if dump.goroutines.len() < MAX_GOROUTINES => dump.goroutines.push(goroutine),
@@ -256,6 +265,12 @@ impl Reader {
         } else if self.current.stack.len() < MAX_FRAMES {
             self.current.stack.push(frame);
         }
+    }
+
+    /// Forgives what is damaged.
+    fn mend(&mut self) {
+        self.damaged = false;
+        self.call = None;
     }
 
     /// None where a line was damaged or nothing was read.

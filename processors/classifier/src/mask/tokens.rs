@@ -44,7 +44,9 @@ pub(super) const KINDS: [TokenKind; 24] = [
 ];
 
 /// How far behind a prefix is looked before it is decided whether a secret stands there.
-const MAX_LOOK: usize = 1024;
+const MAX_LOOK: usize = 128;
+/// The same for the header of a JWT, which is longer.
+const MAX_JWT_HEADER: usize = 512;
 
 fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
@@ -75,7 +77,8 @@ pub(super) fn jwt(bytes: &[u8], start: usize) -> Option<Span> {
     if !from(bytes, start).starts_with(b"eyJ") || !word_begins(bytes, start) {
         return None;
     }
-    let header_end = run_end(bytes.get(..bytes.len().min(start + MAX_LOOK))?, start, is_token_byte);
+    let header_end =
+        run_end(bytes.get(..bytes.len().min(start + MAX_JWT_HEADER))?, start, is_token_byte);
     if header_end - start < 10 || at(bytes, header_end) != b'.' {
         return None;
     }

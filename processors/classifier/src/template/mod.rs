@@ -1,6 +1,7 @@
 //! The template of a message: the message with its variables replaced by typed masks.
 //! Promises: a pure function of the message, linear in its length, bounded in size.
 
+mod addresses;
 mod values;
 mod words;
 

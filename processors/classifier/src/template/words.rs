@@ -1,5 +1,6 @@
 //! Masks inside one token: addresses, paths, identifiers, numbers, quoted words.
 
+use super::addresses::{ipv4, ipv4_end, ipv6, is_host, port_of_host};
 use super::values::{self, number_end};
 use crate::scan::{at, from, is_ident, run_end, slice, tail};
 
@@ -11,11 +12,11 @@ const MIN_ID_DIGITS: usize = 4;
 /// Longest scheme of a URL, longest IPv6 address, longest relative path that is looked at: what is
 /// tried at many positions looks only so far, so that no token takes more than linear time.
 const MAX_SCHEME: usize = 24;
-const MAX_IPV6: usize = 48;
+pub(super) const MAX_IPV6: usize = 48;
 const MAX_RELATIVE: usize = 256;
 
 /// The bytes up to `length` behind `pos`.
-fn window(bytes: &[u8], pos: usize, length: usize) -> &[u8] {
+pub(super) fn window(bytes: &[u8], pos: usize, length: usize) -> &[u8] {
     bytes.get(..bytes.len().min(pos + length)).unwrap_or(bytes)
 }
 
@@ -63,7 +64,7 @@ pub(super) fn is_user(before: &str, word: &str) -> bool {
 }
 
 /// Writes a mask, unless it would only lengthen a list of the same: `<num>, <num>`.
-fn push_mask(out: &mut String, mask: &str) {
+pub(super) fn push_mask(out: &mut String, mask: &str) {
     let trimmed = out.trim_end_matches(' ');
     if let Some(list) = trimmed.strip_suffix(',') {
         if list.ends_with(mask) {
@@ -206,63 +207,6 @@ fn scheme_or_drive(bytes: &[u8], pos: usize, out: &mut String) -> Option<usize> 
     Some(end)
 }
 
-/// The end of an IPv4 address at `pos`, without port.
-fn ipv4_end(bytes: &[u8], pos: usize) -> Option<usize> {
-    let mut end = pos;
-    for part in 0..4 {
-        if part > 0 {
-            if at(bytes, end) != b'.' {
-                return None;
-            }
-            end += 1;
-        }
-        let digits_end = run_end(bytes, end, |byte| byte.is_ascii_digit());
-        if !(1..=3).contains(&(digits_end - end)) {
-            return None;
-        }
-        end = digits_end;
-    }
-    let next = at(bytes, end);
-    let more = next == b'.' && at(bytes, end + 1).is_ascii_alphanumeric();
-    (!more && !is_ident(next) && next != b'-').then_some(end)
-}
-
-/// An IPv4 address, with port or mask length.
-fn ipv4(bytes: &[u8], pos: usize, out: &mut String) -> Option<usize> {
-    let end = ipv4_end(bytes, pos)?;
-    push_mask(out, "<ip>");
-    Some(port_end(bytes, end))
-}
-
-/// Behind a port or a mask length at `pos`, if there is one.
-fn port_end(bytes: &[u8], pos: usize) -> usize {
-    if !matches!(at(bytes, pos), b':' | b'/') {
-        return pos;
-    }
-    let end = run_end(bytes, pos + 1, |byte| byte.is_ascii_digit());
-    let length = end - pos - 1;
-    if (1..=5).contains(&length) && !is_ident(at(bytes, end)) { end } else { pos }
-}
-
-/// An IPv6 or a hardware address: groups of hexadecimal digits between colons.
-fn ipv6(bytes: &[u8], pos: usize, out: &mut String) -> Option<usize> {
-    let end =
-        run_end(window(bytes, pos, MAX_IPV6), pos, |byte| byte.is_ascii_hexdigit() || byte == b':');
-    let text = bytes.get(pos..end)?;
-    let colons = text.iter().filter(|byte| **byte == b':').count();
-    let shortened = memchr::memmem::find(text, b"::").is_some();
-    if !(colons >= 5 || (shortened && colons >= 2)) || is_ident(at(bytes, end)) {
-        return None;
-    }
-    let long = text.split(|byte| *byte == b':').any(|group| group.len() > 5);
-    let digits = text.iter().any(u8::is_ascii_digit);
-    if long || !digits {
-        return None;
-    }
-    push_mask(out, "<ip>");
-    Some(end)
-}
-
 /// `00:01`, `22:15:29.606`.
 fn clock(bytes: &[u8], pos: usize, out: &mut String) -> Option<usize> {
     let mut end = run_end(bytes, pos, |byte| byte.is_ascii_digit());
@@ -371,98 +315,6 @@ fn word(token: &str, start: usize, out: &mut String) -> usize {
         Kind::Name => name(text, out),
     }
     end
-}
-
-/// The end of `:port` behind a host name.
-fn port_of_host(bytes: &[u8], pos: usize) -> Option<usize> {
-    if at(bytes, pos) != b':' {
-        return None;
-    }
-    let end = run_end(bytes, pos + 1, |byte| byte.is_ascii_digit());
-    let length = end - pos - 1;
-    ((2..=5).contains(&length) && !is_ident(at(bytes, end))).then_some(end)
-}
-
-/// Whether a dotted name is that of a host: it ends in a top-level domain.
-fn is_host(text: &str, dots: usize) -> bool {
-    if dots == 0 {
-        return false;
-    }
-    let last = text.rsplit('.').next().unwrap_or("");
-    let generic = matches!(
-        last,
-        "com"
-            | "net"
-            | "org"
-            | "edu"
-            | "gov"
-            | "mil"
-            | "int"
-            | "info"
-            | "biz"
-            | "io"
-            | "dev"
-            | "app"
-            | "cloud"
-            | "local"
-            | "localdomain"
-            | "internal"
-            | "lan"
-            | "corp"
-            | "arpa"
-    );
-    let country = matches!(
-        last,
-        "cn" | "hk"
-            | "tw"
-            | "jp"
-            | "kr"
-            | "sg"
-            | "uk"
-            | "de"
-            | "fr"
-            | "nl"
-            | "it"
-            | "es"
-            | "ru"
-            | "pl"
-            | "se"
-            | "ch"
-            | "at"
-            | "be"
-            | "br"
-            | "mx"
-            | "ar"
-            | "ca"
-            | "us"
-            | "au"
-            | "in"
-            | "za"
-            | "eu"
-            | "tr"
-            | "ua"
-            | "cz"
-            | "no"
-            | "fi"
-            | "dk"
-            | "pt"
-            | "gr"
-            | "hu"
-            | "ro"
-            | "il"
-            | "th"
-            | "vn"
-            | "my"
-            | "id"
-            | "ph"
-            | "nz"
-            | "cl"
-            | "pe"
-            | "ve"
-            | "tv"
-            | "cc"
-    );
-    generic || (country && dots >= 2) || (country && text.bytes().any(|byte| byte == b'-'))
 }
 
 /// Whether a relative path stands at `start`: two slashes, or one and an extension.

@@ -1,0 +1,153 @@
+//! Network addresses inside a word: IPv4, IPv6 and hardware addresses, host names.
+
+use super::words::{MAX_IPV6, push_mask, window};
+use crate::scan::{at, is_ident, run_end};
+
+/// The end of an IPv4 address at `pos`, without port.
+pub(super) fn ipv4_end(bytes: &[u8], pos: usize) -> Option<usize> {
+    let mut end = pos;
+    for part in 0..4 {
+        if part > 0 {
+            if at(bytes, end) != b'.' {
+                return None;
+            }
+            end += 1;
+        }
+        let digits_end = run_end(bytes, end, |byte| byte.is_ascii_digit());
+        if !(1..=3).contains(&(digits_end - end)) {
+            return None;
+        }
+        end = digits_end;
+    }
+    let next = at(bytes, end);
+    let more = next == b'.' && at(bytes, end + 1).is_ascii_alphanumeric();
+    (!more && !is_ident(next) && next != b'-').then_some(end)
+}
+
+/// An IPv4 address, with port or mask length.
+pub(super) fn ipv4(bytes: &[u8], pos: usize, out: &mut String) -> Option<usize> {
+    let end = ipv4_end(bytes, pos)?;
+    push_mask(out, "<ip>");
+    Some(port_end(bytes, end))
+}
+
+/// Behind a port or a mask length at `pos`, if there is one.
+pub(super) fn port_end(bytes: &[u8], pos: usize) -> usize {
+    if !matches!(at(bytes, pos), b':' | b'/') {
+        return pos;
+    }
+    let end = run_end(bytes, pos + 1, |byte| byte.is_ascii_digit());
+    let length = end - pos - 1;
+    if (1..=5).contains(&length) && !is_ident(at(bytes, end)) { end } else { pos }
+}
+
+/// An IPv6 or a hardware address: groups of hexadecimal digits between colons.
+pub(super) fn ipv6(bytes: &[u8], pos: usize, out: &mut String) -> Option<usize> {
+    let end =
+        run_end(window(bytes, pos, MAX_IPV6), pos, |byte| byte.is_ascii_hexdigit() || byte == b':');
+    let text = bytes.get(pos..end)?;
+    let colons = text.iter().filter(|byte| **byte == b':').count();
+    let shortened = memchr::memmem::find(text, b"::").is_some();
+    if !(colons >= 5 || (shortened && colons >= 2)) || is_ident(at(bytes, end)) {
+        return None;
+    }
+    let long = text.split(|byte| *byte == b':').any(|group| group.len() > 5);
+    let digits = text.iter().any(u8::is_ascii_digit);
+    if long || !digits {
+        return None;
+    }
+    push_mask(out, "<ip>");
+    Some(end)
+}
+
+/// The end of `:port` behind a host name.
+pub(super) fn port_of_host(bytes: &[u8], pos: usize) -> Option<usize> {
+    if at(bytes, pos) != b':' {
+        return None;
+    }
+    let end = run_end(bytes, pos + 1, |byte| byte.is_ascii_digit());
+    let length = end - pos - 1;
+    ((2..=5).contains(&length) && !is_ident(at(bytes, end))).then_some(end)
+}
+
+/// Whether a dotted name is that of a host: it ends in a top-level domain.
+pub(super) fn is_host(text: &str, dots: usize) -> bool {
+    if dots == 0 {
+        return false;
+    }
+    let last = text.rsplit('.').next().unwrap_or("");
+    let generic = matches!(
+        last,
+        "com"
+            | "net"
+            | "org"
+            | "edu"
+            | "gov"
+            | "mil"
+            | "int"
+            | "info"
+            | "biz"
+            | "io"
+            | "dev"
+            | "app"
+            | "cloud"
+            | "local"
+            | "localdomain"
+            | "internal"
+            | "lan"
+            | "corp"
+            | "arpa"
+    );
+    let country = matches!(
+        last,
+        "cn" | "hk"
+            | "tw"
+            | "jp"
+            | "kr"
+            | "sg"
+            | "uk"
+            | "de"
+            | "fr"
+            | "nl"
+            | "it"
+            | "es"
+            | "ru"
+            | "pl"
+            | "se"
+            | "ch"
+            | "at"
+            | "be"
+            | "br"
+            | "mx"
+            | "ar"
+            | "ca"
+            | "us"
+            | "au"
+            | "in"
+            | "za"
+            | "eu"
+            | "tr"
+            | "ua"
+            | "cz"
+            | "no"
+            | "fi"
+            | "dk"
+            | "pt"
+            | "gr"
+            | "hu"
+            | "ro"
+            | "il"
+            | "th"
+            | "vn"
+            | "my"
+            | "id"
+            | "ph"
+            | "nz"
+            | "cl"
+            | "pe"
+            | "ve"
+            | "tv"
+            | "cc"
+    );
+    generic || (country && dots >= 2) || (country && text.bytes().any(|byte| byte == b'-'))
+}
