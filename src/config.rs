@@ -131,7 +131,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body: ByteSize::mib(32),
-            bodies: ByteSize::mib(64),
+            bodies: ByteSize::mib(32),
             line: ByteSize::mib(16),
             value: ByteSize(1_000_000),
             stage_in_flight: ByteSize::mib(16),

@@ -97,7 +97,7 @@ fn a_typo_is_refused_with_what_was_meant() {
 fn bounds_that_contradict_each_other_are_refused() {
     let cases = [
         ("[limits]\nline = \"33MiB\"", "limits.line is 33MiB, wanted at most limits.body, 32MiB"),
-        ("[limits]\nbody = \"65MiB\"", "limits.body is 65MiB, wanted at most limits.bodies, 64MiB"),
+        ("[limits]\nbody = \"33MiB\"", "limits.body is 33MiB, wanted at most limits.bodies, 32MiB"),
         ("[retry]\nmultiplier = 0.5", "multiplier is 0.5"),
         ("[partitions]\ndefault = 0", "default has 0 partitions, wanted 1 to 1024"),
         ("[partitions]\ndecisions = 3", "change-requester needs proposed-changes and decisions"),

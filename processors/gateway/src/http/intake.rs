@@ -18,7 +18,7 @@ use hephaestus_pipeline::{
 use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
 
-use super::{GatewayState, Inner, Refusal};
+use super::{GatewayLimits, GatewayState, Inner, Refusal};
 use crate::{
     STAGE,
     budget::Taken,
@@ -166,7 +166,8 @@ async fn read_body(
             limits.retry_after,
         ));
     };
-    let mut content = BytesMut::new();
+    // Its bytes are taken from the budget already; growing would take as many again.
+    let mut content = BytesMut::with_capacity(announced.unwrap_or_default());
     loop {
         let frame = tokio::time::timeout(limits.body_timeout, body.frame()).await;
         let frame = frame.map_err(|_| {
@@ -189,19 +190,26 @@ async fn read_body(
     Ok((content.freeze(), taken))
 }
 
-/// Refuses a body with a line that is too long, before any of it is written.
+/// Refuses a body with a line that is too long, or with too many, before any of it is written.
 fn check_lines(state: &Inner, body: &Bytes, format: BodyFormat) -> Result<(), Refusal> {
-    let limit = state.limits.max_line_bytes;
-    if body.len() <= limit {
+    let GatewayLimits { max_line_bytes, max_body_lines, .. } = state.limits;
+    let too_large = |message: String| Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message);
+    // A small body holds neither.
+    if body.len() <= max_line_bytes.min(max_body_lines) {
         return Ok(());
     }
     for (index, line) in split_body(body, format).enumerate() {
-        if line.len() > limit {
-            let number = index + 1;
-            let length = line.len();
-            let message =
-                format!("line {number} has {length} bytes, more than the {limit} allowed");
-            return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message));
+        let number = index + 1;
+        let length = line.len();
+        if length > max_line_bytes {
+            return Err(too_large(format!(
+                "line {number} has {length} bytes, more than the {max_line_bytes} allowed"
+            )));
+        }
+        if number > max_body_lines {
+            return Err(too_large(format!(
+                "body has more than {max_body_lines} lines; send it in parts"
+            )));
         }
     }
     Ok(())

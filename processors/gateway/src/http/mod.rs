@@ -33,6 +33,8 @@ pub struct GatewayLimits {
     pub max_body_bytes: usize,
     /// Longest line in bytes.
     pub max_line_bytes: usize,
+    /// Most lines of a body: an empty one takes far more on disk than the byte it was sent as.
+    pub max_body_lines: usize,
     /// Bytes of bodies in memory at once; a request that would pass it is told to come back.
     pub max_in_flight_bytes: usize,
     /// Most lines written at once.
@@ -50,7 +52,8 @@ impl Default for GatewayLimits {
         Self {
             max_body_bytes: 32 << 20,
             max_line_bytes: 16 << 20,
-            max_in_flight_bytes: 64 << 20,
+            max_body_lines: 1_000_000,
+            max_in_flight_bytes: 32 << 20,
             max_batch_lines: 10_000,
             max_batch_bytes: 4 << 20,
             body_timeout: Duration::from_secs(30),

@@ -87,20 +87,26 @@ async fn formats_decide_what_a_line_is() {
 
 #[tokio::test]
 async fn what_cannot_be_accepted_says_why_and_leaves_nothing() {
-    let limits =
-        GatewayLimits { max_body_bytes: 1000, max_line_bytes: 100, ..GatewayLimits::default() };
+    let limits = GatewayLimits {
+        max_body_bytes: 1000,
+        max_line_bytes: 100,
+        max_body_lines: 500,
+        ..GatewayLimits::default()
+    };
     let door = Door::open(limits).await;
     let form = ("content-type", "application/x-www-form-urlencoded");
     let gzip = ("content-encoding", "gzip");
     let long = "x".repeat(1001);
     let long_line = format!("short\n{}\n", "x".repeat(101));
     type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, u16, &'a str);
-    let cases: [Case; 6] = [
+    let many = "\n".repeat(501);
+    let cases: [Case; 7] = [
         ("/v1/logs?source=shop", &[TEXT], "x", 400, "service/instance/stream"),
         ("/v1/logs?source=a/b/c%0A", &[TEXT], "x", 400, "control characters"),
         ("/v1/logs", &[form], "x", 415, "use text/plain, application/x-ndjson or application/json"),
         ("/v1/logs", &[TEXT, gzip], "x", 415, "send it plain"),
         ("/v1/logs", &[TEXT], &long, 413, "body is larger than 1000 bytes"),
+        ("/v1/logs", &[TEXT], &many, 413, "body has more than 500 lines"),
         ("/v1/logs", &[TEXT], &long_line, 413, "line 2 has 101 bytes, more than the 100 allowed"),
     ];
     for (path, headers, body, status, message) in cases {
