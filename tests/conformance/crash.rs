@@ -44,7 +44,7 @@ fn copier() -> GroupSpec {
 }
 
 /// Starts this test program again as a process that runs one of the ignored tests below.
-pub fn spawn(test: &str, directory: &Path) -> Child {
+pub(crate) fn spawn(test: &str, directory: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"])
         .env(DIRECTORY, directory)
@@ -55,19 +55,19 @@ pub fn spawn(test: &str, directory: &Path) -> Child {
 }
 
 /// The directory that a process started by [`spawn`] works in.
-pub fn directory_of_child() -> PathBuf {
+pub(crate) fn directory_of_child() -> PathBuf {
     std::env::var_os(DIRECTORY).expect("is started by the other tests").into()
 }
 
 /// Says something to the test that started this process.
-pub fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "@{line}").unwrap();
     out.flush().unwrap();
 }
 
 /// What a process started by [`spawn`] says.
-pub fn heard(child: &mut Child) -> impl Iterator<Item = String> + use<> {
+pub(crate) fn heard(child: &mut Child) -> impl Iterator<Item = String> + use<> {
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     // The test harness writes to the same pipe, without ending its line.
     lines.map_while(Result::ok).filter_map(|line| {

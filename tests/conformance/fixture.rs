@@ -18,13 +18,13 @@ use hephaestus_pipeline::{
 use tempfile::TempDir;
 
 /// Whatever takes longer than this has failed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// One poll.
 const POLL: Duration = Duration::from_millis(200);
 
 /// An engine under test.
 #[async_trait]
-pub trait EngineFixture: Send + Sync {
+pub(crate) trait EngineFixture: Send + Sync {
     /// The engine.
     fn engine(&self) -> Arc<dyn Engine>;
 
@@ -43,14 +43,14 @@ pub trait EngineFixture: Send + Sync {
 }
 
 /// The embedded engine in a directory of its own.
-pub struct EmbeddedFixture {
+pub(crate) struct EmbeddedFixture {
     config: EmbeddedConfig,
     engine: Mutex<Option<Arc<EmbeddedEngine>>>,
     _directory: TempDir,
 }
 
 /// An embedded engine with defaults, but no maintenance of its own accord.
-pub async fn embedded() -> EmbeddedFixture {
+pub(crate) async fn embedded() -> EmbeddedFixture {
     let directory = tempfile::tempdir().unwrap();
     let mut config = EmbeddedConfig::new(directory.path().join("engine"));
     config.retention_interval = Duration::from_secs(24 * 3600);
@@ -59,7 +59,7 @@ pub async fn embedded() -> EmbeddedFixture {
 }
 
 impl EmbeddedFixture {
-    pub fn embedded_engine(&self) -> Arc<EmbeddedEngine> {
+    pub(crate) fn embedded_engine(&self) -> Arc<EmbeddedEngine> {
         self.engine.lock().unwrap().clone().unwrap()
     }
 }
@@ -92,36 +92,40 @@ impl EngineFixture for EmbeddedFixture {
 }
 
 /// A topic that keeps everything.
-pub fn kept(name: &Arc<str>, partitions: u32) -> TopicSpec {
+pub(crate) fn kept(name: &Arc<str>, partitions: u32) -> TopicSpec {
     let cleanup = Cleanup::Delete { retention_ms: None, retention_bytes: None };
     TopicSpec { name: name.clone(), partitions, cleanup }
 }
 
 /// A compacted topic.
-pub fn compacted(name: &Arc<str>, partitions: u32) -> TopicSpec {
+pub(crate) fn compacted(name: &Arc<str>, partitions: u32) -> TopicSpec {
     TopicSpec { name: name.clone(), partitions, cleanup: Cleanup::Compact }
 }
 
 /// Makes a topic that keeps everything, and gives its name.
-pub async fn topic(fixture: &dyn EngineFixture, name: &str, partitions: u32) -> Arc<str> {
+pub(crate) async fn topic(fixture: &dyn EngineFixture, name: &str, partitions: u32) -> Arc<str> {
     let name = fixture.name(name);
     fixture.engine().create_topics(&[kept(&name, partitions)]).await.unwrap();
     name
 }
 
 /// Makes a compacted topic, and gives its name.
-pub async fn compacted_topic(fixture: &dyn EngineFixture, name: &str, partitions: u32) -> Arc<str> {
+pub(crate) async fn compacted_topic(
+    fixture: &dyn EngineFixture,
+    name: &str,
+    partitions: u32,
+) -> Arc<str> {
     let name = fixture.name(name);
     fixture.engine().create_topics(&[compacted(&name, partitions)]).await.unwrap();
     name
 }
 
-pub fn at(topic: &Arc<str>, partition: u32) -> TopicPartition {
+pub(crate) fn at(topic: &Arc<str>, partition: u32) -> TopicPartition {
     TopicPartition { topic: topic.clone(), partition }
 }
 
 /// A record for a partition.
-pub fn record(topic: &Arc<str>, partition: u32, value: impl Into<Vec<u8>>) -> NewRecord {
+pub(crate) fn record(topic: &Arc<str>, partition: u32, value: impl Into<Vec<u8>>) -> NewRecord {
     NewRecord {
         topic: topic.clone(),
         partition: Some(partition),
@@ -133,7 +137,7 @@ pub fn record(topic: &Arc<str>, partition: u32, value: impl Into<Vec<u8>>) -> Ne
 }
 
 /// A record with a key; without a value it is a tombstone.
-pub fn keyed(topic: &Arc<str>, partition: u32, key: &str, value: Option<&str>) -> NewRecord {
+pub(crate) fn keyed(topic: &Arc<str>, partition: u32, key: &str, value: Option<&str>) -> NewRecord {
     NewRecord {
         key: Some(Bytes::copy_from_slice(key.as_bytes())),
         value: value.map(|value| Bytes::copy_from_slice(value.as_bytes())),
@@ -141,12 +145,15 @@ pub fn keyed(topic: &Arc<str>, partition: u32, key: &str, value: Option<&str>) -
     }
 }
 
-pub async fn append(fixture: &dyn EngineFixture, records: Vec<NewRecord>) -> Vec<(u32, u64)> {
+pub(crate) async fn append(
+    fixture: &dyn EngineFixture,
+    records: Vec<NewRecord>,
+) -> Vec<(u32, u64)> {
     fixture.engine().append(records).await.unwrap()
 }
 
 /// All records of a partition.
-pub async fn read_all(
+pub(crate) async fn read_all(
     fixture: &dyn EngineFixture,
     topic: &Arc<str>,
     partition: u32,
@@ -164,16 +171,24 @@ pub async fn read_all(
 }
 
 /// Values of all records of a partition, as text.
-pub async fn values(fixture: &dyn EngineFixture, topic: &Arc<str>, partition: u32) -> Vec<String> {
+pub(crate) async fn values(
+    fixture: &dyn EngineFixture,
+    topic: &Arc<str>,
+    partition: u32,
+) -> Vec<String> {
     let records = read_all(fixture, topic, partition).await;
     records.iter().map(text).collect()
 }
 
-pub fn text(record: &Record) -> String {
+pub(crate) fn text(record: &Record) -> String {
     String::from_utf8(record.value.clone().unwrap_or_default().to_vec()).unwrap()
 }
 
-pub fn group(group: &Arc<str>, topics: &[&Arc<str>], state_topic: Option<&Arc<str>>) -> GroupSpec {
+pub(crate) fn group(
+    group: &Arc<str>,
+    topics: &[&Arc<str>],
+    state_topic: Option<&Arc<str>>,
+) -> GroupSpec {
     GroupSpec {
         group: group.clone(),
         topics: topics.iter().map(|topic| (*topic).clone()).collect(),
@@ -182,20 +197,20 @@ pub fn group(group: &Arc<str>, topics: &[&Arc<str>], state_topic: Option<&Arc<st
 }
 
 /// A member that keeps account of what it owns and has read.
-pub struct Client {
-    pub member: Box<dyn Member>,
-    pub owned: BTreeSet<u32>,
-    pub records: Vec<Record>,
+pub(crate) struct Client {
+    pub(crate) member: Box<dyn Member>,
+    pub(crate) owned: BTreeSet<u32>,
+    pub(crate) records: Vec<Record>,
 }
 
 impl Client {
-    pub async fn join(fixture: &dyn EngineFixture, spec: GroupSpec) -> Self {
+    pub(crate) async fn join(fixture: &dyn EngineFixture, spec: GroupSpec) -> Self {
         let member = fixture.engine().join(spec).await.unwrap();
         Self { member, owned: BTreeSet::new(), records: Vec::new() }
     }
 
     /// Polls once.
-    pub async fn step(&mut self, max_bytes: usize) {
+    pub(crate) async fn step(&mut self, max_bytes: usize) {
         match self.member.poll(POLL, max_bytes).await.unwrap() {
             Polled::Assigned(partitions) => {
                 for partition in partitions {
@@ -221,7 +236,7 @@ impl Client {
     }
 
     /// Polls until it owns exactly these partitions.
-    pub async fn own(&mut self, partitions: &[u32]) {
+    pub(crate) async fn own(&mut self, partitions: &[u32]) {
         let wanted: BTreeSet<u32> = partitions.iter().copied().collect();
         let settled = async {
             while self.owned != wanted {
@@ -233,7 +248,7 @@ impl Client {
     }
 
     /// Polls until it has read that many records.
-    pub async fn read(&mut self, count: usize) {
+    pub(crate) async fn read(&mut self, count: usize) {
         let done = async {
             while self.records.len() < count {
                 self.step(1 << 20).await;
@@ -245,14 +260,14 @@ impl Client {
     }
 
     /// Values read, in the order of partition and offset.
-    pub fn values(&self) -> Vec<String> {
+    pub(crate) fn values(&self) -> Vec<String> {
         let mut records: Vec<&Record> = self.records.iter().collect();
         records.sort_by_key(|record| (record.partition, record.topic.clone(), record.offset));
         records.into_iter().map(text).collect()
     }
 
     /// Offsets behind everything read.
-    pub fn offsets(&self) -> Vec<(TopicPartition, u64)> {
+    pub(crate) fn offsets(&self) -> Vec<(TopicPartition, u64)> {
         let mut offsets: Vec<(TopicPartition, u64)> = Vec::new();
         for record in &self.records {
             let partition = at(&record.topic, record.partition);
@@ -266,7 +281,7 @@ impl Client {
     }
 
     /// Commits what was read, together with `records`.
-    pub async fn commit(&mut self, records: Vec<NewRecord>) -> Result<(), CommitError> {
+    pub(crate) async fn commit(&mut self, records: Vec<NewRecord>) -> Result<(), CommitError> {
         let offsets = self.offsets();
         self.member.commit(Commit { records, offsets }).await?;
         self.records.clear();
@@ -275,7 +290,7 @@ impl Client {
 }
 
 /// Polls both until each owns something and together they own all partitions.
-pub async fn share(first: &mut Client, second: &mut Client, partitions: u32) {
+pub(crate) async fn share(first: &mut Client, second: &mut Client, partitions: u32) {
     let settled = async {
         loop {
             let both = first.owned.len() + second.owned.len();

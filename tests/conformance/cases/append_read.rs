@@ -11,7 +11,7 @@ use hephaestus_pipeline::{
 
 use crate::fixture::{EngineFixture, PATIENCE, append, at, read_all, record, topic, values};
 
-pub async fn records_come_back_whole_and_in_order(fixture: &dyn EngineFixture) {
+pub(crate) async fn records_come_back_whole_and_in_order(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "whole", 2).await;
     let mut headers = Headers::default();
     headers.push("traceparent", Bytes::from_static(b"00-1-2-03"));
@@ -51,7 +51,7 @@ pub async fn records_come_back_whole_and_in_order(fixture: &dyn EngineFixture) {
     assert!(read_all(fixture, &name, 0).await.is_empty());
 }
 
-pub async fn a_key_goes_to_the_partition_that_kafka_chooses(fixture: &dyn EngineFixture) {
+pub(crate) async fn a_key_goes_to_the_partition_that_kafka_chooses(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "keys", 5).await;
     let mut records = Vec::new();
     for index in 0..40 {
@@ -70,7 +70,7 @@ pub async fn a_key_goes_to_the_partition_that_kafka_chooses(fixture: &dyn Engine
     assert_eq!((last.offset, last.key), (offset, None));
 }
 
-pub async fn a_read_brings_about_as_much_as_asked(fixture: &dyn EngineFixture) {
+pub(crate) async fn a_read_brings_about_as_much_as_asked(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "budget", 1).await;
     for _ in 0..3 {
         append(fixture, (0..10).map(|_| record(&name, 0, vec![b'x'; 1000])).collect()).await;
@@ -92,7 +92,7 @@ pub async fn a_read_brings_about_as_much_as_asked(fixture: &dyn EngineFixture) {
     }
 }
 
-pub async fn reading_at_the_end_brings_nothing(fixture: &dyn EngineFixture) {
+pub(crate) async fn reading_at_the_end_brings_nothing(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "end", 1).await;
     let engine = fixture.engine();
     assert!(engine.read(&at(&name, 0), 0, 100).await.unwrap().is_empty());
@@ -103,7 +103,7 @@ pub async fn reading_at_the_end_brings_nothing(fixture: &dyn EngineFixture) {
     }
 }
 
-pub async fn unknown_partitions_are_named(fixture: &dyn EngineFixture) {
+pub(crate) async fn unknown_partitions_are_named(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "known", 2).await;
     let engine = fixture.engine();
     let missing = fixture.name("missing");
@@ -124,7 +124,7 @@ pub async fn unknown_partitions_are_named(fixture: &dyn EngineFixture) {
     }
 }
 
-pub async fn a_line_of_ten_mebibytes_passes(fixture: &dyn EngineFixture) {
+pub(crate) async fn a_line_of_ten_mebibytes_passes(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "large", 1).await;
     // Not to be compressed away.
     let mut state = 1u32;
@@ -144,7 +144,9 @@ pub async fn a_line_of_ten_mebibytes_passes(fixture: &dyn EngineFixture) {
     }
 }
 
-pub async fn a_record_past_the_bound_is_refused_with_its_whole_batch(fixture: &dyn EngineFixture) {
+pub(crate) async fn a_record_past_the_bound_is_refused_with_its_whole_batch(
+    fixture: &dyn EngineFixture,
+) {
     let name = topic(fixture, "bound", 1).await;
     let large = record(&name, 0, vec![0; fixture.max_record_bytes() + 1]);
     let result = fixture.engine().append(vec![record(&name, 0, "x"), large]).await;
@@ -153,7 +155,7 @@ pub async fn a_record_past_the_bound_is_refused_with_its_whole_batch(fixture: &d
     assert_eq!(values(fixture, &name, 0).await, ["y"]);
 }
 
-pub async fn an_append_is_all_or_nothing(fixture: &dyn EngineFixture) {
+pub(crate) async fn an_append_is_all_or_nothing(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "all", 2).await;
     let missing = fixture.name("missing");
     let records = vec![record(&name, 0, "x"), record(&missing, 0, "y"), record(&name, 1, "z")];
@@ -162,7 +164,7 @@ pub async fn an_append_is_all_or_nothing(fixture: &dyn EngineFixture) {
     assert!(values(fixture, &name, 1).await.is_empty());
 }
 
-pub async fn waiting_ends_with_the_append(fixture: &dyn EngineFixture) {
+pub(crate) async fn waiting_ends_with_the_append(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "wait", 2).await;
     let engine = fixture.engine();
     assert!(!engine.wait(&at(&name, 0), 0, Duration::from_millis(20)).await.unwrap());
@@ -178,7 +180,7 @@ pub async fn waiting_ends_with_the_append(fixture: &dyn EngineFixture) {
     assert!(engine.wait(&at(&name, 0), 0, Duration::ZERO).await.unwrap());
 }
 
-pub async fn concurrent_appends_keep_the_order_of_each(fixture: &dyn EngineFixture) {
+pub(crate) async fn concurrent_appends_keep_the_order_of_each(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "concurrent", 2).await;
     let mut tasks = Vec::new();
     for task in 0..6 {
@@ -213,7 +215,7 @@ pub async fn concurrent_appends_keep_the_order_of_each(fixture: &dyn EngineFixtu
     }
 }
 
-pub async fn records_survive_a_restart(fixture: &dyn EngineFixture) {
+pub(crate) async fn records_survive_a_restart(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "survive", 1).await;
     append(fixture, vec![record(&name, 0, "a")]).await;
     fixture.restart().await;

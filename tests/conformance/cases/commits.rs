@@ -7,7 +7,7 @@ use crate::fixture::{
     values,
 };
 
-pub async fn outputs_state_and_offsets_appear_together(fixture: &dyn EngineFixture) {
+pub(crate) async fn outputs_state_and_offsets_appear_together(fixture: &dyn EngineFixture) {
     let input = topic(fixture, "input", 2).await;
     let output = topic(fixture, "output", 3).await;
     let state = compacted_topic(fixture, "state", 2).await;
@@ -34,7 +34,7 @@ pub async fn outputs_state_and_offsets_appear_together(fixture: &dyn EngineFixtu
     assert!(fixture.engine().groups().await.unwrap().contains(&name));
 }
 
-pub async fn a_refused_commit_leaves_nothing(fixture: &dyn EngineFixture) {
+pub(crate) async fn a_refused_commit_leaves_nothing(fixture: &dyn EngineFixture) {
     let input = topic(fixture, "input", 1).await;
     let output = topic(fixture, "output", 1).await;
     let state = compacted_topic(fixture, "state", 1).await;
@@ -59,7 +59,7 @@ pub async fn a_refused_commit_leaves_nothing(fixture: &dyn EngineFixture) {
     assert_eq!(values(fixture, &output, 0).await, ["A"]);
 }
 
-pub async fn commits_survive_a_restart(fixture: &dyn EngineFixture) {
+pub(crate) async fn commits_survive_a_restart(fixture: &dyn EngineFixture) {
     let input = topic(fixture, "input", 1).await;
     let state = compacted_topic(fixture, "state", 1).await;
     let name = fixture.name("g");
@@ -79,7 +79,7 @@ pub async fn commits_survive_a_restart(fixture: &dyn EngineFixture) {
     }
 }
 
-pub async fn offsets_of_a_foreign_topic_are_refused(fixture: &dyn EngineFixture) {
+pub(crate) async fn offsets_of_a_foreign_topic_are_refused(fixture: &dyn EngineFixture) {
     let input = topic(fixture, "input", 1).await;
     let foreign = topic(fixture, "foreign", 1).await;
     append(fixture, vec![record(&input, 0, "a"), record(&foreign, 0, "b")]).await;

@@ -23,7 +23,7 @@ fn keys_and_values(
     pairs.map(|r| (text(r.key.as_ref().unwrap()), r.value.as_ref().map(text))).collect()
 }
 
-pub async fn the_latest_value_of_a_key_stays(fixture: &dyn EngineFixture) {
+pub(crate) async fn the_latest_value_of_a_key_stays(fixture: &dyn EngineFixture) {
     let (state, client) = state_of(fixture, 1).await;
     let reader = client.member.state();
     append(fixture, vec![keyed(&state, 0, "a", Some("1")), keyed(&state, 0, "b", Some("1"))]).await;
@@ -39,7 +39,7 @@ pub async fn the_latest_value_of_a_key_stays(fixture: &dyn EngineFixture) {
     assert_eq!(last_of_a.value.as_deref(), Some(&b"3"[..]));
 }
 
-pub async fn superseded_records_are_gone(fixture: &dyn EngineFixture) {
+pub(crate) async fn superseded_records_are_gone(fixture: &dyn EngineFixture) {
     let state = compacted_topic(fixture, "state", 1).await;
     for round in 0..5 {
         let value = format!("{round}");
@@ -62,7 +62,7 @@ pub async fn superseded_records_are_gone(fixture: &dyn EngineFixture) {
     assert_eq!(from_gap, records);
 }
 
-pub async fn a_tombstone_removes_the_key_and_goes_in_time(fixture: &dyn EngineFixture) {
+pub(crate) async fn a_tombstone_removes_the_key_and_goes_in_time(fixture: &dyn EngineFixture) {
     let (state, client) = state_of(fixture, 1).await;
     let reader = client.member.state();
     for key in ["a", "b"] {
@@ -96,7 +96,7 @@ pub async fn a_tombstone_removes_the_key_and_goes_in_time(fixture: &dyn EngineFi
     assert_eq!(reader.get(0, b"b").await.unwrap().as_deref(), Some(&b"3"[..]));
 }
 
-pub async fn state_is_scanned_in_pages_and_by_partition(fixture: &dyn EngineFixture) {
+pub(crate) async fn state_is_scanned_in_pages_and_by_partition(fixture: &dyn EngineFixture) {
     let (state, client) = state_of(fixture, 3).await;
     let reader = client.member.state();
     let mut records = Vec::new();
@@ -127,7 +127,7 @@ pub async fn state_is_scanned_in_pages_and_by_partition(fixture: &dyn EngineFixt
     assert_eq!(reader.scan(1, None, 0).await.unwrap().len(), 0);
 }
 
-pub async fn a_record_without_a_key_is_refused(fixture: &dyn EngineFixture) {
+pub(crate) async fn a_record_without_a_key_is_refused(fixture: &dyn EngineFixture) {
     let state = compacted_topic(fixture, "state", 1).await;
     let other = topic(fixture, "other", 1).await;
     let records = vec![record(&other, 0, "x"), record(&state, 0, "no key")];

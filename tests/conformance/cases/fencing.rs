@@ -6,7 +6,7 @@ use crate::fixture::{
     Client, EngineFixture, append, compacted_topic, group, keyed, record, share, topic, values,
 };
 
-pub async fn a_commit_on_a_lost_partition_writes_nothing(fixture: &dyn EngineFixture) {
+pub(crate) async fn a_commit_on_a_lost_partition_writes_nothing(fixture: &dyn EngineFixture) {
     let input = topic(fixture, "input", 2).await;
     let output = topic(fixture, "output", 1).await;
     let name = fixture.name("g");
@@ -27,7 +27,9 @@ pub async fn a_commit_on_a_lost_partition_writes_nothing(fixture: &dyn EngineFix
     assert_eq!(values(fixture, &output, 0).await, ["fresh"]);
 }
 
-pub async fn a_commit_of_state_on_a_lost_partition_writes_nothing(fixture: &dyn EngineFixture) {
+pub(crate) async fn a_commit_of_state_on_a_lost_partition_writes_nothing(
+    fixture: &dyn EngineFixture,
+) {
     let input = topic(fixture, "input", 2).await;
     let state = compacted_topic(fixture, "state", 2).await;
     let spec = group(&fixture.name("g"), &[&input], Some(&state));
@@ -50,7 +52,7 @@ pub async fn a_commit_of_state_on_a_lost_partition_writes_nothing(fixture: &dyn 
     assert!(first.member.state().get(lost, b"k").await.unwrap().is_some());
 }
 
-pub async fn a_partition_that_another_had_meanwhile_is_fenced(fixture: &dyn EngineFixture) {
+pub(crate) async fn a_partition_that_another_had_meanwhile_is_fenced(fixture: &dyn EngineFixture) {
     let input = topic(fixture, "input", 2).await;
     let output = topic(fixture, "output", 1).await;
     let spec = group(&fixture.name("g"), &[&input], None);
@@ -82,7 +84,9 @@ pub async fn a_partition_that_another_had_meanwhile_is_fenced(fixture: &dyn Engi
     assert_eq!(values(fixture, &output, 0).await, ["once", "rest"]);
 }
 
-pub async fn a_new_owner_starts_behind_the_last_commit_of_the_old(fixture: &dyn EngineFixture) {
+pub(crate) async fn a_new_owner_starts_behind_the_last_commit_of_the_old(
+    fixture: &dyn EngineFixture,
+) {
     const RECORDS: usize = 60;
     let input = topic(fixture, "input", 1).await;
     let output = topic(fixture, "output", 1).await;

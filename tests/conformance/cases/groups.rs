@@ -16,7 +16,7 @@ async fn fill(fixture: &dyn EngineFixture, topic: &std::sync::Arc<str>, partitio
     append(fixture, records).await;
 }
 
-pub async fn one_member_reads_everything(fixture: &dyn EngineFixture) {
+pub(crate) async fn one_member_reads_everything(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "one", 3).await;
     fill(fixture, &name, 3).await;
     let mut client = Client::join(fixture, group(&fixture.name("g"), &[&name], None)).await;
@@ -32,7 +32,7 @@ pub async fn one_member_reads_everything(fixture: &dyn EngineFixture) {
     assert_eq!(client.values()[..3], ["0-0", "0-1", "0-2"]);
 }
 
-pub async fn two_members_share_the_partitions(fixture: &dyn EngineFixture) {
+pub(crate) async fn two_members_share_the_partitions(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "two", 4).await;
     let spec = group(&fixture.name("g"), &[&name], None);
     let mut first = Client::join(fixture, spec.clone()).await;
@@ -55,7 +55,7 @@ pub async fn two_members_share_the_partitions(fixture: &dyn EngineFixture) {
     assert_eq!(first.values(), ["a", "b"]);
 }
 
-pub async fn a_dropped_member_is_replaced(fixture: &dyn EngineFixture) {
+pub(crate) async fn a_dropped_member_is_replaced(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "dropped", 2).await;
     let spec = group(&fixture.name("g"), &[&name], None);
     fill(fixture, &name, 2).await;
@@ -71,7 +71,7 @@ pub async fn a_dropped_member_is_replaced(fixture: &dyn EngineFixture) {
     first.read(3).await;
 }
 
-pub async fn reading_restarts_at_the_committed_offsets(fixture: &dyn EngineFixture) {
+pub(crate) async fn reading_restarts_at_the_committed_offsets(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "restart", 1).await;
     let spec = group(&fixture.name("g"), &[&name], None);
     fill(fixture, &name, 1).await;
@@ -91,7 +91,7 @@ pub async fn reading_restarts_at_the_committed_offsets(fixture: &dyn EngineFixtu
     }
 }
 
-pub async fn partitions_of_all_topics_go_together(fixture: &dyn EngineFixture) {
+pub(crate) async fn partitions_of_all_topics_go_together(fixture: &dyn EngineFixture) {
     let left = topic(fixture, "left", 4).await;
     let right = topic(fixture, "right", 4).await;
     fill(fixture, &left, 4).await;
@@ -110,7 +110,7 @@ pub async fn partitions_of_all_topics_go_together(fixture: &dyn EngineFixture) {
     }
 }
 
-pub async fn topics_of_unequal_size_are_refused(fixture: &dyn EngineFixture) {
+pub(crate) async fn topics_of_unequal_size_are_refused(fixture: &dyn EngineFixture) {
     let small = topic(fixture, "small", 2).await;
     let large = topic(fixture, "large", 3).await;
     let spec = group(&fixture.name("g"), &[&small, &large], None);
@@ -122,7 +122,7 @@ pub async fn topics_of_unequal_size_are_refused(fixture: &dyn EngineFixture) {
     assert!(fixture.engine().join(missing).await.is_err());
 }
 
-pub async fn two_groups_read_on_their_own(fixture: &dyn EngineFixture) {
+pub(crate) async fn two_groups_read_on_their_own(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "twice", 1).await;
     fill(fixture, &name, 1).await;
     let mut one = Client::join(fixture, group(&fixture.name("one"), &[&name], None)).await;
@@ -134,7 +134,7 @@ pub async fn two_groups_read_on_their_own(fixture: &dyn EngineFixture) {
     two.read(3).await;
 }
 
-pub async fn a_paused_partition_rests(fixture: &dyn EngineFixture) {
+pub(crate) async fn a_paused_partition_rests(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "paused", 2).await;
     let mut client = Client::join(fixture, group(&fixture.name("g"), &[&name], None)).await;
     client.own(&[0, 1]).await;
@@ -148,7 +148,7 @@ pub async fn a_paused_partition_rests(fixture: &dyn EngineFixture) {
     client.read(6).await;
 }
 
-pub async fn a_poll_for_no_bytes_brings_the_assignment_alone(fixture: &dyn EngineFixture) {
+pub(crate) async fn a_poll_for_no_bytes_brings_the_assignment_alone(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "none", 1).await;
     fill(fixture, &name, 1).await;
     let mut client = Client::join(fixture, group(&fixture.name("g"), &[&name], None)).await;
@@ -158,7 +158,7 @@ pub async fn a_poll_for_no_bytes_brings_the_assignment_alone(fixture: &dyn Engin
     client.read(3).await;
 }
 
-pub async fn a_waiting_poll_wakes_with_the_append(fixture: &dyn EngineFixture) {
+pub(crate) async fn a_waiting_poll_wakes_with_the_append(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "wakes", 1).await;
     let mut client = Client::join(fixture, group(&fixture.name("g"), &[&name], None)).await;
     client.own(&[0]).await;

@@ -8,7 +8,7 @@ fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
-pub async fn lag_counts_what_is_not_done(fixture: &dyn EngineFixture) {
+pub(crate) async fn lag_counts_what_is_not_done(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "lag", 1).await;
     let of_group = fixture.name("g");
     let engine = fixture.engine();
@@ -38,7 +38,7 @@ pub async fn lag_counts_what_is_not_done(fixture: &dyn EngineFixture) {
     }
 }
 
-pub async fn a_group_that_never_committed_a_partition_lags(fixture: &dyn EngineFixture) {
+pub(crate) async fn a_group_that_never_committed_a_partition_lags(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "idle", 2).await;
     let of_group = fixture.name("g");
     let mut client = Client::join(fixture, group(&of_group, &[&name], None)).await;

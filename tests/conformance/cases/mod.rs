@@ -1,11 +1,11 @@
 //! The cases: each takes an engine without topics and asserts one promise.
 
-pub mod append_read;
-pub mod commits;
-pub mod compaction;
-pub mod fencing;
-pub mod groups;
-pub mod lag;
-pub mod retention;
-pub mod times;
-pub mod topics;
+pub(crate) mod append_read;
+pub(crate) mod commits;
+pub(crate) mod compaction;
+pub(crate) mod fencing;
+pub(crate) mod groups;
+pub(crate) mod lag;
+pub(crate) mod retention;
+pub(crate) mod times;
+pub(crate) mod topics;

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use hephaestus_pipeline::engine::{Cleanup, PartitionInfo, TopicSpec};
+use hephaestus_pipeline::{
+    engine::{Cleanup, PartitionInfo, TopicSpec},
+    record::Record,
+};
 
 use crate::fixture::{Client, EngineFixture, append, at, group, kept, read_all, record, values};
 
@@ -23,7 +26,7 @@ async fn info(fixture: &dyn EngineFixture, name: &Arc<str>) -> PartitionInfo {
     topics.iter().find(|topic| topic.spec.name == *name).unwrap().partitions[0]
 }
 
-pub async fn old_records_go_by_time(fixture: &dyn EngineFixture) {
+pub(crate) async fn old_records_go_by_time(fixture: &dyn EngineFixture) {
     let name = bounded(fixture, Some(1000), None).await;
     let mut offsets = Vec::new();
     for second in 0..5 {
@@ -49,7 +52,7 @@ pub async fn old_records_go_by_time(fixture: &dyn EngineFixture) {
     assert_eq!(values(fixture, &name, 0).await, ["4"]);
 }
 
-pub async fn large_partitions_are_cut_by_size(fixture: &dyn EngineFixture) {
+pub(crate) async fn large_partitions_are_cut_by_size(fixture: &dyn EngineFixture) {
     let name = bounded(fixture, None, Some(10_000)).await;
     let mut state = 1u64;
     for _ in 0..3000 / 25 {
@@ -67,7 +70,7 @@ pub async fn large_partitions_are_cut_by_size(fixture: &dyn EngineFixture) {
         return;
     }
     let records = read_all(fixture, &name, 0).await;
-    let bytes: usize = records.iter().map(|record| record.size()).sum();
+    let bytes: usize = records.iter().map(Record::size).sum();
     assert!((4000..20_000).contains(&bytes), "{bytes} bytes are left");
     assert_eq!(info(fixture, &name).await.earliest, records[0].offset);
     // More than one step's worth was removed, and it goes on.
@@ -77,7 +80,7 @@ pub async fn large_partitions_are_cut_by_size(fixture: &dyn EngineFixture) {
     assert!(read_all(fixture, &name, 0).await.len() <= before + 1);
 }
 
-pub async fn a_reader_behind_goes_on_at_the_earliest(fixture: &dyn EngineFixture) {
+pub(crate) async fn a_reader_behind_goes_on_at_the_earliest(fixture: &dyn EngineFixture) {
     let name = bounded(fixture, Some(10), None).await;
     let spec = group(&fixture.name("g"), &[&name], None);
     let on = |value: &str, timestamp_ms| {

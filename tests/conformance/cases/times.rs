@@ -2,7 +2,7 @@
 
 use crate::fixture::{EngineFixture, append, at, compacted_topic, keyed, record, topic};
 
-pub async fn an_offset_is_found_by_time(fixture: &dyn EngineFixture) {
+pub(crate) async fn an_offset_is_found_by_time(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "times", 2).await;
     let engine = fixture.engine();
     assert_eq!(engine.offset_at(&at(&name, 0), 0).await.unwrap(), 0);
@@ -32,7 +32,7 @@ pub async fn an_offset_is_found_by_time(fixture: &dyn EngineFixture) {
     }
 }
 
-pub async fn out_of_order_times_find_the_first(fixture: &dyn EngineFixture) {
+pub(crate) async fn out_of_order_times_find_the_first(fixture: &dyn EngineFixture) {
     let plain = topic(fixture, "plain", 1).await;
     let compact = compacted_topic(fixture, "compact", 1).await;
     let engine = fixture.engine();

@@ -4,7 +4,7 @@ use hephaestus_pipeline::engine::{Cleanup, EngineError, PartitionInfo, TopicSpec
 
 use crate::fixture::{EngineFixture, append, compacted, kept, record};
 
-pub async fn topics_are_listed_as_they_were_made(fixture: &dyn EngineFixture) {
+pub(crate) async fn topics_are_listed_as_they_were_made(fixture: &dyn EngineFixture) {
     let engine = fixture.engine();
     let bounded = TopicSpec {
         cleanup: Cleanup::Delete { retention_ms: Some(1000), retention_bytes: Some(1 << 20) },
@@ -28,7 +28,7 @@ pub async fn topics_are_listed_as_they_were_made(fixture: &dyn EngineFixture) {
     }
 }
 
-pub async fn making_a_topic_again_changes_nothing(fixture: &dyn EngineFixture) {
+pub(crate) async fn making_a_topic_again_changes_nothing(fixture: &dyn EngineFixture) {
     let spec = kept(&fixture.name("again"), 2);
     let engine = fixture.engine();
     engine.create_topics(&[spec.clone(), spec.clone()]).await.unwrap();
@@ -40,7 +40,7 @@ pub async fn making_a_topic_again_changes_nothing(fixture: &dyn EngineFixture) {
     assert!(found[0].partitions[0].end >= 1);
 }
 
-pub async fn a_topic_that_differs_is_refused(fixture: &dyn EngineFixture) {
+pub(crate) async fn a_topic_that_differs_is_refused(fixture: &dyn EngineFixture) {
     let engine = fixture.engine();
     let name = fixture.name("differs");
     engine.create_topics(&[kept(&name, 2)]).await.unwrap();
@@ -51,7 +51,7 @@ pub async fn a_topic_that_differs_is_refused(fixture: &dyn EngineFixture) {
     }
 }
 
-pub async fn a_bad_name_is_refused(fixture: &dyn EngineFixture) {
+pub(crate) async fn a_bad_name_is_refused(fixture: &dyn EngineFixture) {
     let engine = fixture.engine();
     for name in ["", "a/b", "a b", "ä", &"x".repeat(250)] {
         let result = engine.create_topics(&[kept(&name.into(), 1)]).await;
