@@ -159,17 +159,16 @@ impl Classifier {
 
     /// The exception in an event: in a field of its own, or in the text.
     fn exception(&self, parsed: &mut Parsed<'_>, rest: &str) -> Option<exception::Found> {
-        if let Some(stack) = &parsed.stack {
-            if let Some(mut found) = exception::find(stack, &self.rules) {
-                if let Some(type_name) = &parsed.error_type {
-                    if found.exception.type_name.is_empty() || found.exception.type_name == "Error"
-                    {
-                        found.exception.type_name = type_name.to_string();
-                    }
-                }
-                found.start = usize::MAX;
-                return Some(found);
+        if let Some(stack) = &parsed.stack
+            && let Some(mut found) = exception::find(stack, &self.rules)
+        {
+            if let Some(type_name) = &parsed.error_type
+                && (found.exception.type_name.is_empty() || found.exception.type_name == "Error")
+            {
+                found.exception.type_name = type_name.to_string();
             }
+            found.start = usize::MAX;
+            return Some(found);
         }
         let found = if rest.is_empty() {
             exception::find(&parsed.message, &self.rules)
@@ -210,7 +209,7 @@ fn message(parsed: &Parsed<'_>, rest: &str, found: Option<&exception::Found>) ->
     };
     // pytest frames a test's name in underscores.
     let before = cut(&whole, found.start).trim().trim_matches('_').trim();
-    let stripped = before.trim_end_matches(|char: char| matches!(char, ':' | '-' | ' '));
+    let stripped = before.trim_end_matches([':', '-', ' ']);
     if stripped.is_empty() {
         let exception = &found.exception;
         return if exception.message.is_empty() {

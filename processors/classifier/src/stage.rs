@@ -140,6 +140,7 @@ impl Input for RawRecord {
 
 /// What the classifier writes.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are events")]
 pub enum Written {
     /// An event.
     Event(ClassifiedLog),

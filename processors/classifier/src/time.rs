@@ -420,25 +420,24 @@ fn named(bytes: &[u8], pos: usize, reference: i64) -> Option<Stamp> {
     // `Jan 02, 2024 10:11:12` and `Jan 02 2024 10:11:12`.
     let comma = usize::from(at(bytes, after_day) == b',');
     let year_at = after_day + comma + 1;
-    if let Some(year) = exact(bytes, year_at, 4) {
-        if at(bytes, year_at + 4) == b' ' {
-            if let Some(clock) = clock(bytes, skip_spaces(bytes, year_at + 4), false) {
-                return combine(Date { year, month, day }, clock);
-            }
-        }
+    if let Some(year) = exact(bytes, year_at, 4)
+        && at(bytes, year_at + 4) == b' '
+        && let Some(clock) = clock(bytes, skip_spaces(bytes, year_at + 4), false)
+    {
+        return combine(Date { year, month, day }, clock);
     }
     if at(bytes, after_day) != b' ' {
         return None;
     }
     let clock = clock(bytes, after_day + 1, false)?;
     let year_at = clock.end + 1;
-    if at(bytes, clock.end) == b' ' {
-        if let Some(year) = exact(bytes, year_at, 4) {
-            if (1970..2100).contains(&year) && !at(bytes, year_at + 4).is_ascii_alphanumeric() {
-                let clock = Clock { end: year_at + 4, ..clock };
-                return combine(Date { year, month, day }, clock);
-            }
-        }
+    if at(bytes, clock.end) == b' '
+        && let Some(year) = exact(bytes, year_at, 4)
+        && (1970..2100).contains(&year)
+        && !at(bytes, year_at + 4).is_ascii_alphanumeric()
+    {
+        let clock = Clock { end: year_at + 4, ..clock };
+        return combine(Date { year, month, day }, clock);
     }
     let stamp = with_year(reference, month, day, clock)?;
     Some(Stamp { syslog: after_weekday.is_none(), ..stamp })

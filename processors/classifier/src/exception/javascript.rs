@@ -36,13 +36,12 @@ pub(super) fn find(text: &str) -> Option<Found> {
                     start = line_start + line.find(header.type_name).unwrap_or(0);
                 }
             }
-        } else if frames.is_empty() {
-            if let Some((_, message)) = &mut head {
-                if message.len() < super::MAX_MESSAGE {
-                    message.push('\n');
-                    message.push_str(trimmed);
-                }
-            }
+        } else if frames.is_empty()
+            && let Some((_, message)) = &mut head
+            && message.len() < super::MAX_MESSAGE
+        {
+            message.push('\n');
+            message.push_str(trimmed);
         }
     }
     if !seen_frame {

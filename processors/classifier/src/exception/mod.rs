@@ -47,28 +47,27 @@ fn by_runtime(text: &str, rules: &Rules) -> Option<Found> {
     if !has_lines {
         return rust::one_line(text).or_else(|| go::one_line(text)).or_else(|| bare(text));
     }
-    if contains(text, "Traceback (most recent call last)") {
-        if let Some(found) = python::find(text) {
-            return Some(found);
-        }
-    }
-    if contains(text, "panicked at ") {
-        if let Some(found) = rust::find(text) {
-            return Some(found);
-        }
-    }
-    if contains(text, "goroutine ")
-        || text.starts_with("panic: ")
-        || text.starts_with("fatal error: ")
+    if contains(text, "Traceback (most recent call last)")
+        && let Some(found) = python::find(text)
     {
-        if let Some(found) = go::find(text) {
-            return Some(found);
-        }
+        return Some(found);
     }
-    if contains(text, "at ") {
-        if let Some(found) = java::find(text).or_else(|| javascript::find(text)) {
-            return Some(found);
-        }
+    if contains(text, "panicked at ")
+        && let Some(found) = rust::find(text)
+    {
+        return Some(found);
+    }
+    if (contains(text, "goroutine ")
+        || text.starts_with("panic: ")
+        || text.starts_with("fatal error: "))
+        && let Some(found) = go::find(text)
+    {
+        return Some(found);
+    }
+    if contains(text, "at ")
+        && let Some(found) = java::find(text).or_else(|| javascript::find(text))
+    {
+        return Some(found);
     }
     let _ = rules;
     pytest::find(text).or_else(|| bare(text))

@@ -61,10 +61,10 @@ fn behind_prefix(line: &str) -> &str {
             rest = behind;
         }
     }
-    if let Some(behind) = rest.strip_prefix("Exception in thread \"") {
-        if let Some(quote) = behind.find("\" ") {
-            rest = tail(behind, quote + 2);
-        }
+    if let Some(behind) = rest.strip_prefix("Exception in thread \"")
+        && let Some(quote) = behind.find("\" ")
+    {
+        rest = tail(behind, quote + 2);
     }
     rest
 }

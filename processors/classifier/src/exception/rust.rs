@@ -47,11 +47,11 @@ pub(super) fn find(text: &str) -> Option<Found> {
 
 /// The line of the panic: `src/main.rs:4:5:` and a message below, or `'message', src/main.rs:4:5`.
 fn split_first(line: &str) -> (String, Option<Frame>) {
-    if let Some(rest) = line.strip_prefix('\'') {
-        if let Some(close) = rest.rfind("', ") {
-            let message = slice(rest, 0, close).to_owned();
-            return (message, location(tail(rest, close + 3)));
-        }
+    if let Some(rest) = line.strip_prefix('\'')
+        && let Some(close) = rest.rfind("', ")
+    {
+        let message = slice(rest, 0, close).to_owned();
+        return (message, location(tail(rest, close + 3)));
     }
     match location(line.trim_end_matches(':')) {
         Some(frame) => (String::new(), Some(frame)),
@@ -112,9 +112,10 @@ fn drop_machinery(frames: &mut Vec<Frame>) {
         .iter()
         .any(|part| name.contains(part))
     });
-    if let Some(index) = raised {
-        if index + 1 < frames.len() && index < 12 {
-            frames.drain(..=index);
-        }
+    if let Some(index) = raised
+        && index + 1 < frames.len()
+        && index < 12
+    {
+        frames.drain(..=index);
     }
 }

@@ -96,11 +96,11 @@ impl Masker {
 
     /// Masks one line. `key_lines` is the source's state: lines of a private key still awaited.
     pub fn mask<'a>(&self, line: &'a str, key_lines: &mut u32) -> Masked<'a> {
-        if *key_lines > 0 {
-            if let Some(rest) = inside_private_key(line, key_lines) {
-                let text = Cow::Owned(format!("{PRIVATE_KEY}{rest}"));
-                return Masked { text, count: 0, inside_key: true };
-            }
+        if *key_lines > 0
+            && let Some(rest) = inside_private_key(line, key_lines)
+        {
+            let text = Cow::Owned(format!("{PRIVATE_KEY}{rest}"));
+            return Masked { text, count: 0, inside_key: true };
         }
         let mut spans = self.spans(line, key_lines);
         personal::cards(line.as_bytes(), &mut spans);

@@ -152,5 +152,5 @@ fn luhn(digits: &[u8]) -> bool {
         let value = u32::from(*digit) << (index % 2);
         sum += if value > 9 { value - 9 } else { value };
     }
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }

@@ -68,8 +68,11 @@ pub(super) fn token(bytes: &[u8], start: usize, index: usize) -> Option<Span> {
     }
     // A long hyphenated word holds no digit; a key of that length does.
     let has_digit = bytes.get(body..end)?.iter().any(u8::is_ascii_digit);
+    if !has_digit {
+        return None;
+    }
     let end = run_end(bytes, end, is_body);
-    has_digit.then_some(Span { start, end, placeholder: kind.placeholder })
+    Some(Span { start, end, placeholder: kind.placeholder })
 }
 
 /// A JSON web token (RFC 7519): three parts of base64url, the first of which opens an object.

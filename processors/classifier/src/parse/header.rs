@@ -34,12 +34,12 @@ pub(super) fn parse(line: &str, reference: i64) -> Parsed<'_> {
     if !walk.lead() {
         return plain;
     }
-    if walk.syslog {
-        if let Some(mut parsed) = syslog::after_stamp(line, walk.pos) {
-            parsed.timestamp = walk.timestamp;
-            parsed.severity = severity::hint(&parsed.message);
-            return parsed;
-        }
+    if walk.syslog
+        && let Some(mut parsed) = syslog::after_stamp(line, walk.pos)
+    {
+        parsed.timestamp = walk.timestamp;
+        parsed.severity = severity::hint(&parsed.message);
+        return parsed;
     }
     walk.items();
     walk.finish()

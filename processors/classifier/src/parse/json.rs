@@ -73,10 +73,8 @@ impl Fields {
                 Place::Top,
                 "timestamp" | "time" | "ts" | "@timestamp" | "@t" | "datetime" | "asctime" | "date"
                 | "eventTime" | "t",
-            ) => {
-                if self.timestamp.is_none() {
-                    self.timestamp = time::parse_whole(text, self.reference);
-                }
+            ) if self.timestamp.is_none() => {
+                self.timestamp = time::parse_whole(text, self.reference);
             }
             (
                 Place::Top | Place::Log,
@@ -90,15 +88,15 @@ impl Fields {
                     .or_else(|| text.parse().ok().and_then(severity::from_number));
             }
             (Place::Top, "message" | "msg" | "@m" | "short_message")
-            | (Place::Other, "message") => {
-                if place == Place::Top || self.message.is_none() {
-                    self.message = Some(text.to_owned());
-                }
+            | (Place::Other, "message")
+                if (place == Place::Top || self.message.is_none()) =>
+            {
+                self.message = Some(text.to_owned());
             }
-            (Place::Top, "event" | "log" | "@mt" | "body" | "MESSAGE") => {
-                if self.message.is_none() {
-                    self.message = Some(text.trim_end().to_owned());
-                }
+            (Place::Top, "event" | "log" | "@mt" | "body" | "MESSAGE")
+                if self.message.is_none() =>
+            {
+                self.message = Some(text.trim_end().to_owned());
             }
             (Place::Top, "service" | "service_name" | "app" | "application" | "serviceName")
             | (Place::Service, "name") => self.service = Some(text.to_owned()),
@@ -113,10 +111,10 @@ impl Fields {
             }
             (Place::Top, "thread" | "thread_name" | "threadName") => self.attribute("thread", text),
             (Place::Top, "trace_id" | "traceId" | "traceid" | "dd.trace_id" | "TraceId") => {
-                self.attribute("trace_id", text)
+                self.attribute("trace_id", text);
             }
             (Place::Top, "span_id" | "spanId" | "spanid" | "SpanId") => {
-                self.attribute("span_id", text)
+                self.attribute("span_id", text);
             }
             (Place::Other, "id") => {}
             (Place::Top, "route" | "path" | "url") => self.attribute("http_route", text),
@@ -124,14 +122,14 @@ impl Fields {
                 self.stack.get_or_insert_with(|| text.to_owned());
             }
             (Place::Error, "type" | "kind" | "class" | "name" | "exception_class") => {
-                self.error_type = Some(text.to_owned())
+                self.error_type = Some(text.to_owned());
             }
             (Place::Error, "message" | "msg" | "exception_message")
             | (Place::Top, "error" | "err" | "exception_message") => {
                 self.error_message = Some(text.to_owned());
             }
             (Place::Top, "exception_class" | "error_type" | "exception_type") => {
-                self.error_type = Some(text.to_owned())
+                self.error_type = Some(text.to_owned());
             }
             _ => {}
         }
@@ -139,10 +137,10 @@ impl Fields {
 
     fn number(&mut self, place: Place, key: &str, number: &serde_json::Number) {
         match (place, key) {
-            (Place::Top, "timestamp" | "time" | "ts" | "@timestamp" | "t" | "date") => {
-                if self.timestamp.is_none() {
-                    self.timestamp = epoch(number);
-                }
+            (Place::Top, "timestamp" | "time" | "ts" | "@timestamp" | "t" | "date")
+                if self.timestamp.is_none() =>
+            {
+                self.timestamp = epoch(number);
             }
             (Place::Top, "level" | "severity" | "lvl" | "severity_number") => {
                 self.severity_number = number.as_i64().and_then(severity::from_number);

@@ -79,10 +79,10 @@ impl<'a> Parsed<'a> {
 pub fn parse(line: &str, reference: i64) -> Parsed<'_> {
     let text = line.trim_start_matches(['\u{feff}', ' ', '\t']);
     let first = at(text.as_bytes(), 0);
-    if first == b'{' {
-        if let Some(parsed) = json::parse(text, reference) {
-            return parsed;
-        }
+    if first == b'{'
+        && let Some(parsed) = json::parse(text, reference)
+    {
+        return parsed;
     }
     let mut parsed = if first == b'<' { syslog::with_priority(text, reference) } else { None }
         .or_else(|| access::parse(text, reference))

@@ -126,9 +126,9 @@ fn tag(bytes: &[u8], pos: usize) -> Option<Tag> {
     let window = bytes.get(..highest)?;
     let colon = colon_before_space(window, pos)?;
     let before = window.get(pos..colon)?;
-    let words = before.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+    let mut words = before.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
     let count = words.clone().count();
-    let last = words.last()?;
+    let last = words.next_back()?;
     let note = last.first() == Some(&b'(');
     let versioned = last.first().is_some_and(u8::is_ascii_digit);
     let closed = last.last() == Some(&b']');

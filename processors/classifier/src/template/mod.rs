@@ -80,10 +80,10 @@ fn token(source: &str, start: usize, out: &mut String) -> usize {
         out.push_str("<user>");
         return end;
     }
-    if first.is_ascii_digit() || matches!(first, b'<' | b'(' | b'-' | b'+') {
-        if let Some(end) = values::measured(source, start, end, out) {
-            return end;
-        }
+    if (first.is_ascii_digit() || matches!(first, b'<' | b'(' | b'-' | b'+'))
+        && let Some(end) = values::measured(source, start, end, out)
+    {
+        return end;
     }
     words::mask(slice(source, start, end), out);
     end

@@ -49,10 +49,11 @@ pub(super) fn measured(source: &str, start: usize, end: usize, out: &mut String)
     if at(bytes, second_at) == b'(' {
         let second_end = token_end(bytes, second_at);
         let is_number = number_end(bytes, second_at + 1) == second_end;
-        if let Some((second, close)) = unit_word(source, second_end).filter(|_| is_number) {
-            if second == unit && at(bytes, close) == b')' {
-                done = close + 1;
-            }
+        if let Some((second, close)) = unit_word(source, second_end).filter(|_| is_number)
+            && second == unit
+            && at(bytes, close) == b')'
+        {
+            done = close + 1;
         }
     }
     Some(super::rest_of_token(source, done, out))

@@ -28,12 +28,10 @@ pub(super) fn mask(token: &str, out: &mut String) {
     let mut fresh = true;
     while pos < bytes.len() {
         let byte = at(bytes, pos);
-        if fresh {
-            if let Some(end) = value(token, pos, out) {
-                pos = end;
-                fresh = false;
-                continue;
-            }
+        if fresh && let Some(end) = value(token, pos, out) {
+            pos = end;
+            fresh = false;
+            continue;
         }
         if is_ident(byte) || byte >= 0x80 {
             pos = word(token, pos, out);
@@ -66,12 +64,12 @@ pub(super) fn is_user(before: &str, word: &str) -> bool {
 /// Writes a mask, unless it would only lengthen a list of the same: `<num>, <num>`.
 pub(super) fn push_mask(out: &mut String, mask: &str) {
     let trimmed = out.trim_end_matches(' ');
-    if let Some(list) = trimmed.strip_suffix(',') {
-        if list.ends_with(mask) {
-            let length = list.len();
-            out.truncate(length);
-            return;
-        }
+    if let Some(list) = trimmed.strip_suffix(',')
+        && list.ends_with(mask)
+    {
+        let length = list.len();
+        out.truncate(length);
+        return;
     }
     out.push_str(mask);
 }
@@ -280,7 +278,8 @@ fn word(token: &str, start: usize, out: &mut String) -> usize {
             let next = at(bytes, end + 1);
             // `blk_-123`: a sign inside an identifier.
             let signed = byte == b'-' && end > start && at(bytes, end - 1) == b'_';
-            if !(is_ident(next) && end > start) && !signed {
+            let joins = signed || (is_ident(next) && end > start);
+            if !joins {
                 break;
             }
             dots += usize::from(byte == b'.');
