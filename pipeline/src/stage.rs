@@ -69,19 +69,12 @@ pub enum Failure {
 impl Failure {
     /// A [`Failure::Reject`].
     pub fn reject(class: &'static str, message: impl ToString) -> Self {
-        Self::Reject {
-            class,
-            message: message.to_string(),
-        }
+        Self::Reject { class, message: message.to_string() }
     }
 
     /// A [`Failure::Retry`] without a wish for how long to wait.
     pub fn retry(class: &'static str, message: impl ToString) -> Self {
-        Self::Retry {
-            class,
-            message: message.to_string(),
-            after: None,
-        }
+        Self::Retry { class, message: message.to_string(), after: None }
     }
 }
 
@@ -189,30 +182,19 @@ pub struct Effects<O> {
 
 impl<O> Default for Effects<O> {
     fn default() -> Self {
-        Self {
-            emitted: Vec::new(),
-            timers: Vec::new(),
-        }
+        Self { emitted: Vec::new(), timers: Vec::new() }
     }
 }
 
 impl<O> Effects<O> {
     /// Writes a record that was made from the record being handled.
     pub fn emit(&mut self, value: O) {
-        self.emitted.push(Emitted {
-            value,
-            origins: None,
-            traceparent: None,
-        });
+        self.emitted.push(Emitted { value, origins: None, traceparent: None });
     }
 
     /// Writes a record that was made from `origins`.
     pub fn emit_from(&mut self, value: O, origins: Origins) {
-        self.emitted.push(Emitted {
-            value,
-            origins: Some(origins),
-            traceparent: None,
-        });
+        self.emitted.push(Emitted { value, origins: Some(origins), traceparent: None });
     }
 
     /// Sets the key's timer of that name; one that is set is moved.

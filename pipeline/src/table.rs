@@ -39,41 +39,25 @@ struct Inner<V> {
 
 impl<V> Clone for Table<V> {
     fn clone(&self) -> Self {
-        Self {
-            topic: self.topic,
-            inner: self.inner.clone(),
-        }
+        Self { topic: self.topic, inner: self.inner.clone() }
     }
 }
 
 impl<V: Value> Table<V> {
     /// An empty table over a topic.
     pub fn new(topic: &'static str) -> Self {
-        let inner = Inner {
-            entries: DashMap::new(),
-            version: AtomicU64::new(0),
-        };
-        Self {
-            topic,
-            inner: Arc::new(inner),
-        }
+        let inner = Inner { entries: DashMap::new(), version: AtomicU64::new(0) };
+        Self { topic, inner: Arc::new(inner) }
     }
 
     /// The entry of a key.
     pub fn get(&self, key: &str) -> Option<Arc<V>> {
-        self.inner
-            .entries
-            .get(key)
-            .map(|entry| entry.value().clone())
+        self.inner.entries.get(key).map(|entry| entry.value().clone())
     }
 
     /// All entries, in no order.
     pub fn values(&self) -> Vec<Arc<V>> {
-        self.inner
-            .entries
-            .iter()
-            .map(|entry| entry.value().clone())
-            .collect()
+        self.inner.entries.iter().map(|entry| entry.value().clone()).collect()
     }
 
     /// Grows with every change: what is derived from the table is stale when this has grown.

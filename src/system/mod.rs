@@ -68,7 +68,7 @@ impl System {
     /// `/readyz` says when every stage is ready.
     pub(crate) async fn start(config: &Config, stages: &[String], door: Door) -> Result<Self> {
         if let Some(unknown) = stages.iter().find(|stage| !STAGES.contains(&stage.as_str())) {
-            let hint = nearest(unknown, STAGES.into_iter());
+            let hint = nearest(unknown, STAGES);
             let hint = hint.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
             return Err(WrongUsage(format!("no stage {unknown:?}{hint}")).into());
         }

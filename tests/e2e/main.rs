@@ -1,5 +1,5 @@
 //! The program from outside: its commands, what they print, and how they end.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 mod commands;
 mod config;
