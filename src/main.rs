@@ -56,7 +56,10 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         return config::print_example();
     }
     let config = Config::load(&cli.common)?;
-    let telemetry = telemetry::init(&config.telemetry)?;
+    let telemetry = match cli.command {
+        Command::Demo(_) => telemetry::init(&demo::telemetry(&config.telemetry))?,
+        _ => telemetry::init(&config.telemetry)?,
+    };
     let result = run_command(cli.command, &config).await;
     telemetry.shutdown().await;
     result

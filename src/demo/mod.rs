@@ -17,7 +17,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 use hephaestus_gateway::raw::RawLines;
 use hephaestus_node_manager::NodeConfig;
-use hephaestus_pipeline::{clock, engine::Log};
+use hephaestus_pipeline::{clock, engine::Log, telemetry::TelemetryConfig};
+use hephaestus_schemas::Codec;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::{logs::LOGS, tally::Tally};
@@ -40,6 +41,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What the demo's lines are said to come from.
 const SHIPPED_BY: &str = concat!("demo/", env!("CARGO_PKG_VERSION"));
 
+/// What the demo says of its own accord is enough, unless somebody asks for more.
+pub(crate) fn telemetry(config: &TelemetryConfig) -> TelemetryConfig {
+    let is_default = config.filter == TelemetryConfig::default().filter;
+    let filter = if is_default { "warn".to_owned() } else { config.filter.clone() };
+    TelemetryConfig { filter, ..config.clone() }
+}
+
 /// Runs the demo. Data goes to standard output, what is for people to standard error.
 pub(crate) async fn run(json: bool, config: &Config) -> Result<()> {
     let started = Instant::now();
@@ -56,8 +64,13 @@ pub(crate) async fn run(json: bool, config: &Config) -> Result<()> {
     };
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let stages = STAGES.map(str::to_owned);
-    let system = System::start(&config, &stages, Door::Intake(anywhere)).await?;
-    let outcome = watch(&system, &repository_path, started).await;
+    let mut system = System::start(&config, &stages, Door::Intake(anywhere)).await?;
+    let log = system.log();
+    let codec = system.codec().clone();
+    let outcome = tokio::select! {
+        outcome = watch(log, codec, &repository_path, started) => outcome,
+        error = system.failed() => Err(error),
+    };
     let stopped = system.stop().await;
     let (report, json_line) = outcome?;
     stopped?;
@@ -98,14 +111,18 @@ fn node(repository: &Path) -> Result<NodeConfig> {
 }
 
 /// Publishes the logs, waits for what becomes of them, and puts it together.
-async fn watch(system: &System, repository: &Path, started: Instant) -> Result<(String, String)> {
-    let log = system.log();
-    let mut tally = Tally::new(log.clone(), system.codec().clone()).await?;
+async fn watch(
+    log: Arc<dyn Log>,
+    codec: Codec,
+    repository: &Path,
+    started: Instant,
+) -> Result<(String, String)> {
+    let mut tally = Tally::new(log.clone(), codec).await?;
     let shipped: u64 = LOGS.iter().map(|log| log.text.lines().count() as u64).sum();
 
     let bar = ProgressBar::new(shipped);
     bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} lines  {msg}")?);
-    let publish = tokio::spawn(publish(log.clone()));
+    let mut publish = Some(tokio::spawn(publish(log.clone())));
     let mut last_change = Instant::now();
     let mut last_seen = String::new();
     loop {
@@ -119,7 +136,10 @@ async fn watch(system: &System, repository: &Path, started: Instant) -> Result<(
         );
         bar.set_position(tally.lines);
         bar.set_message(seen.clone());
-        let published = publish.is_finished();
+        if let Some(done) = publish.take_if(|publish| publish.is_finished()) {
+            done.await??;
+        }
+        let published = publish.is_none();
         let all_lines = tally.lines + tally.dead_letters >= shipped;
         if published && all_lines && is_idle(&log).await? && tally.is_settled() {
             break;
@@ -133,7 +153,6 @@ async fn watch(system: &System, repository: &Path, started: Instant) -> Result<(
         }
         tokio::time::sleep(LOOK).await;
     }
-    publish.await??;
     tally.update().await?;
     bar.finish_and_clear();
     summary::make(&tally, shipped, repository, started.elapsed()).await

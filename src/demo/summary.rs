@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 use super::tally::Tally;
 
+/// Characters shown of a line.
+const SHOWN_CHARS: usize = 160;
 /// Log lines shown for each change request.
 const SHOWN_LINES: usize = 8;
 
@@ -42,7 +44,7 @@ pub(crate) async fn make(
         for origin in &origins {
             for line in tally.lines_of(origin).await? {
                 if shown < SHOWN_LINES {
-                    writeln!(report, "    {origin}  {line}")?;
+                    writeln!(report, "    {origin}  {}", shown_line(&line))?;
                 }
                 shown += 1;
             }
@@ -82,6 +84,14 @@ pub(crate) async fn make(
         "seconds": seconds,
     });
     Ok((report, line.to_string()))
+}
+
+/// A raw line as a terminal may show it: bounded, and without what a terminal would obey.
+fn shown_line(line: &str) -> String {
+    let shown = line.chars().take(SHOWN_CHARS);
+    shown
+        .map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c })
+        .collect()
 }
 
 fn refusals(tally: &Tally) -> impl Iterator<Item = (&ProposedChange, &GateResult)> {

@@ -149,6 +149,7 @@ impl Tally {
                 Some(
                     ChangeRequestEvent::Opened
                         | ChangeRequestEvent::Failed
+                        | ChangeRequestEvent::Rejected
                         | ChangeRequestEvent::AwaitingDecision
                 )
             )

@@ -76,8 +76,7 @@ impl System {
         let directory = config.dir()?;
         let engine = EmbeddedEngine::open(config.embedded(&directory)).await?;
         let topology = hephaestus_topology::pipeline(&config.profile())?;
-        let topics: Vec<TopicSpec> = topology.topics.iter().map(to_spec).collect();
-        engine.create_topics(&topics).await?;
+        create_topics(&engine, topology.topics.iter().map(to_spec).collect()).await?;
         let log: Arc<dyn Log> = engine.clone();
 
         let stop_doors = CancellationToken::new();
@@ -184,6 +183,17 @@ impl System {
     }
 }
 
+/// Makes topics that are missing or different. Where all are there nothing is written, so that a
+/// pipeline starts on a full disk too, says so to senders, and goes on once there is room.
+async fn create_topics(engine: &Arc<EmbeddedEngine>, mut topics: Vec<TopicSpec>) -> Result<()> {
+    let known = engine.topics().await?;
+    topics.retain(|topic| known.iter().all(|known| known.spec != *topic));
+    if !topics.is_empty() {
+        engine.create_topics(&topics).await?;
+    }
+    Ok(())
+}
+
 fn spawn_stages(
     config: &Config,
     names: &[String],
@@ -192,6 +202,7 @@ fn spawn_stages(
     stop: &CancellationToken,
 ) -> Result<()> {
     let provider: Arc<dyn ModelProvider> = Arc::new(PlaybookProvider::new()?);
+    let secret_keys = &config.classifier.secret_keys;
     for name in names {
         let (deps, limits, stop) = (deps.clone(), config.stage()?, stop.clone());
         match name.as_str() {
@@ -200,11 +211,11 @@ fn spawn_stages(
                 running.spawn(run_stage(stage, deps, limits, stop));
             }
             "analyzer" => {
-                let stage = Arc::new(Analyzer::new(provider.clone()));
+                let stage = Arc::new(Analyzer::new(provider.clone(), secret_keys));
                 running.spawn(run_stage(stage, deps, limits, stop));
             }
             "proposer" => {
-                let stage = Arc::new(Proposer::new(provider.clone()));
+                let stage = Arc::new(Proposer::new(provider.clone(), secret_keys));
                 running.spawn(run_stage(stage, deps, limits, stop));
             }
             _ => {

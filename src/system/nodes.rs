@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use bytes::Bytes;
 use hephaestus_pipeline::{
     clock,
     engine::{Log, TopicPartition},
@@ -14,7 +15,8 @@ use hephaestus_schemas::{Node, codec::Codec, topics::NODES};
 /// Bytes read at once.
 const READ_BYTES: usize = 1 << 20;
 
-/// Publishes the nodes of the configuration; those that are published already, and equal, are left alone.
+/// Makes the topic say what the configuration says: nodes that are new or differ are published, nodes that
+/// are no longer in it are removed.
 pub(crate) async fn publish(log: &Arc<dyn Log>, codec: &Codec, nodes: &[Node]) -> Result<()> {
     codec.register::<Node>(NODES).await?;
     let published = published_nodes(log, codec).await.context("topic nodes cannot be read")?;
@@ -28,23 +30,33 @@ pub(crate) async fn publish(log: &Arc<dyn Log>, codec: &Codec, nodes: &[Node]) -
                 continue;
             }
         }
-        let mut headers = Headers::default();
-        headers.push(TRACEPARENT, TraceContext::root().format());
-        headers.push(ORIGIN, "");
-        headers.push(STAGE, concat!("node-manager/", env!("CARGO_PKG_VERSION")));
-        records.push(NewRecord {
-            topic: NODES.into(),
-            partition: None,
-            timestamp_ms: clock::now_ms(),
-            key: Some(node.id.clone().into()),
-            value: Some(codec.encode(NODES, &node)?),
-            headers,
-        });
+        records.push(record(&node.id, Some(codec.encode(NODES, &node)?)));
+    }
+    for known in &published {
+        if nodes.iter().all(|node| node.id != known.id) {
+            tracing::info!(node = known.id, "node is no longer watched");
+            records.push(record(&known.id, None));
+        }
     }
     if !records.is_empty() {
         log.append(records).await?;
     }
     Ok(())
+}
+
+fn record(id: &str, value: Option<Bytes>) -> NewRecord {
+    let mut headers = Headers::default();
+    headers.push(TRACEPARENT, TraceContext::root().format());
+    headers.push(ORIGIN, "");
+    headers.push(STAGE, concat!("node-manager/", env!("CARGO_PKG_VERSION")));
+    NewRecord {
+        topic: NODES.into(),
+        partition: None,
+        timestamp_ms: clock::now_ms(),
+        key: Some(Bytes::copy_from_slice(id.as_bytes())),
+        value,
+        headers,
+    }
 }
 
 async fn published_nodes(log: &Arc<dyn Log>, codec: &Codec) -> Result<Vec<Node>> {
@@ -61,8 +73,19 @@ async fn published_nodes(log: &Arc<dyn Log>, codec: &Codec) -> Result<Vec<Node>>
             let page = log.read(&partition, next, READ_BYTES).await?;
             let Some(last) = page.last() else { break };
             next = last.offset + 1;
-            for value in page.iter().filter_map(|record| record.value.as_deref()) {
-                nodes.push(codec.decode::<Node>(value).await?);
+            for record in &page {
+                let Some(value) = record.value.as_deref() else { continue };
+                match codec.decode::<Node>(value).await {
+                    Ok(node) => nodes.push(node),
+                    Err(error) if error.is_retryable() => return Err(error.into()),
+                    // What a stranger wrote must not keep the nodes of the configuration out.
+                    Err(error) => tracing::warn!(
+                        partition = record.partition,
+                        offset = record.offset,
+                        %error,
+                        "record of topic nodes cannot be read and is passed over"
+                    ),
+                }
             }
         }
     }

@@ -118,7 +118,8 @@ pub enum EngineError {
 /// Why a commit did not happen. Nothing of it is visible to anyone.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CommitError {
-    /// Partitions moved to another member; the next polls say which, and rewind.
+    /// Partitions moved to another member; the next polls say which. Those that are kept stay where they are,
+    /// unless they are assigned anew, which rewinds them.
     #[error("partitions moved to another member of the group")]
     Fenced,
     /// The engine refused or failed.
@@ -142,7 +143,7 @@ pub struct GroupSpec {
 pub enum Polled {
     /// These partitions (of every topic of the group) are this member's now. Reading starts at the committed offset.
     Assigned(Vec<u32>),
-    /// These partitions are another's from the next poll on; uncommitted work on them is to be dropped.
+    /// These partitions are another's; uncommitted work on them is to be dropped.
     Revoked(Vec<u32>),
     /// Records, in offset order within each partition.
     Records(Vec<Record>),

@@ -23,7 +23,7 @@ use crate::{
     clock,
     engine::{Commit, CommitError, EngineError, GroupSpec, Member, Polled, TopicPartition},
     health::LoopHealth,
-    stage::{Stage, StageSpec},
+    stage::{Failure, Stage, StageSpec, decode_value},
     telemetry::{events, metrics::StageMetrics},
 };
 
@@ -31,8 +31,12 @@ use crate::{
 const BEAT: Duration = Duration::from_millis(500);
 /// Pause before a partition that changed hands fires the timers of its predecessor.
 const TIMER_GRACE_MS: i64 = 1_000;
-/// Entries of the changelog read at once when timers are restored.
-const RESTORE_PAGE: usize = 1_000;
+/// Time without a poll after which a loop counts as stalled.
+const STALL: Duration = Duration::from_millis(700);
+/// Entries of the changelog read at once when timers are restored; each may be as large as a value.
+const RESTORE_PAGE: usize = 50;
+/// Least time for the commit that ends a drain.
+const LAST_COMMIT: Duration = Duration::from_secs(2);
 /// Least bytes of a partition's share of the budget: below, one large record would pause it.
 const LEAST_SHARE: usize = 64 << 10;
 
@@ -50,6 +54,10 @@ pub(crate) struct Driver<S: Stage> {
     next_epoch: u64,
     /// When finished work is to be committed at the latest.
     commit_due: Option<Instant>,
+    /// When the last poll ended.
+    last_poll: Instant,
+    /// Which partition comes first when units are started.
+    turn: usize,
 }
 
 enum Event<St> {
@@ -100,6 +108,8 @@ impl<S: Stage> Driver<S> {
             shutdown,
             next_epoch: 0,
             commit_due: None,
+            last_poll: Instant::now(),
+            turn: 0,
         })
     }
 
@@ -125,6 +135,9 @@ impl<S: Stage> Driver<S> {
                 }
                 polled = self.member.poll(wait, budget) => Event::Polled(polled),
             };
+            if matches!(event, Event::Polled(_)) {
+                self.last_poll = Instant::now();
+            }
             match event {
                 Event::Shutdown => return self.drain().await,
                 Event::Done(done) => {
@@ -162,18 +175,41 @@ impl<S: Stage> Driver<S> {
 
     fn fire_timers(&mut self) {
         let now_ms = clock::now_ms();
+        // After a stall what a timer waits for may lie unread: it gets time to come in.
+        let stalled = self.last_poll.elapsed() > STALL;
         for work in self.partitions.values_mut() {
+            if stalled {
+                work.timers_not_before_ms = now_ms + TIMER_GRACE_MS;
+            }
             work.fire_timers(now_ms);
         }
     }
 
+    /// Starts units while there is room, one of each partition in turn.
     fn start_units(&mut self, now: Instant) {
-        for work in self.partitions.values_mut() {
-            while self.running.len() < self.spec.concurrency.max(1) {
-                let Some(unit) = work.next_unit(self.spec.max_run, now) else { break };
+        let share = self.share();
+        let mut turns: Vec<u32> = self.partitions.keys().copied().collect();
+        turns.sort_unstable();
+        if !turns.is_empty() {
+            self.turn = (self.turn + 1) % turns.len();
+            turns.rotate_left(self.turn);
+        }
+        while !turns.is_empty() {
+            turns.retain(|partition| {
+                if self.running.len() >= self.spec.concurrency.max(1) {
+                    return false;
+                }
+                let work = self.partitions.get_mut(partition);
+                // Beyond its share a partition does only what lets go of something.
+                let unit = work.and_then(|work| {
+                    let head_only = work.bytes() >= share;
+                    work.next_unit(self.spec.max_run, head_only, now)
+                });
+                let Some(unit) = unit else { return false };
                 let bench = self.bench.clone();
                 self.running.spawn(async move { bench.run(unit).await });
-            }
+                true
+            });
         }
     }
 
@@ -230,8 +266,9 @@ impl<S: Stage> Driver<S> {
                     break;
                 }
                 Err(CommitError::Fenced) => {
+                    // The next polls say what was lost; the rest is committed without it.
                     events::CommitFenced.emit(&self.metrics);
-                    self.partitions.clear();
+                    self.commit_due = Some(Instant::now() + self.config.commit_interval);
                     return Ok(());
                 }
                 Err(CommitError::Engine(EngineError::Unavailable(message))) => {
@@ -302,10 +339,7 @@ impl<S: Stage> Driver<S> {
                 }
             }
             Polled::Revoked(partitions) => {
-                // What is done is given to the successor, what runs is dropped: it will be read again.
-                if self.commit_due.is_some() {
-                    self.commit().await?;
-                }
+                // What was not committed is another's to read again.
                 events::PartitionsRevoked { partitions: &partitions }.emit(&self.metrics);
                 for partition in partitions {
                     self.partitions.remove(&partition);
@@ -323,35 +357,41 @@ impl<S: Stage> Driver<S> {
         if !self.spec.stateful {
             return Ok(work);
         }
+        let bench = self.bench.clone();
         let mut after: Option<Bytes> = None;
+        let mut delays = self.config.retry.delays();
         loop {
-            let page = self
-                .bench
-                .states
-                .scan(partition, after.as_deref(), RESTORE_PAGE)
-                .await
-                .map_err(|error| StageError::Engine { stage: self.spec.name, error })?;
-            self.health.beat();
-            let Some((last, _)) = page.last() else { return Ok(work) };
-            after = Some(last.clone());
-            for (key, value) in &page {
-                let entry = crate::stage::decode_value::<StateEntry>(value, &self.bench.codec);
-                let entry = entry.await.map_err(|failure| self.fatal(failure.to_string()))?;
-                if !entry.timers.is_empty() {
-                    let keyed = Keyed::<S::State>::restore(entry);
-                    let keyed = keyed.map_err(|error| {
-                        self.fatal(format!(
-                            "state in partition {partition} cannot be read: {error}"
-                        ))
-                    })?;
-                    work.timers.replace(key, &keyed.timers);
+            let page = match restore_page(&bench, partition, after.as_deref(), &mut work).await {
+                Ok(page) => page,
+                Err(Failure::Retry { message, .. }) if !self.shutdown.is_cancelled() => {
+                    let delay = delays.next(None).unwrap_or(self.config.retry.max());
+                    tracing::warn!(
+                        stage = self.spec.name,
+                        partition,
+                        message,
+                        "state is not read yet"
+                    );
+                    tokio::time::sleep(delay).await;
+                    continue;
                 }
+                Err(failure) => return Err(self.fatal(failure.to_string())),
+            };
+            self.health.beat();
+            if page.is_none() {
+                return Ok(work);
             }
+            after = page;
         }
     }
 
     fn in_flight_bytes(&self) -> usize {
         self.partitions.values().map(PartitionWork::bytes).sum()
+    }
+
+    /// A partition's share of the budget.
+    fn share(&self) -> usize {
+        let share = self.config.max_in_flight_bytes / self.partitions.len().max(1);
+        share.max(LEAST_SHARE)
     }
 
     fn poll_budget(&self) -> usize {
@@ -361,8 +401,7 @@ impl<S: Stage> Driver<S> {
 
     /// Pauses partitions that hold more than their share, such as those whose work is being retried.
     fn balance(&mut self) {
-        let share = self.config.max_in_flight_bytes / self.partitions.len().max(1);
-        let share = share.max(LEAST_SHARE);
+        let share = self.share();
         let (mut bytes, mut records, mut cached) = (0, 0, 0);
         for (partition, work) in &mut self.partitions {
             bytes += work.bytes();
@@ -386,8 +425,9 @@ impl<S: Stage> Driver<S> {
             wait = wait.min(due.saturating_duration_since(now));
         }
         let now_ms = clock::now_ms();
+        let is_full = self.running.len() >= self.spec.concurrency.max(1);
         for work in self.partitions.values() {
-            if let Some(at) = work.next_retry() {
+            if let Some(at) = work.next_retry().filter(|_| !is_full) {
                 wait = wait.min(at.saturating_duration_since(now));
             }
             if let Some(at_ms) = work.next_timer_ms() {
@@ -411,10 +451,42 @@ impl<S: Stage> Driver<S> {
         }
         let abandoned = self.running.len();
         self.running.abort_all();
-        self.commit().await?;
+        // What a commit that is cut off would have written is read again, or is whole on disk.
+        let deadline = deadline.max(tokio::time::Instant::now() + LAST_COMMIT);
+        match tokio::time::timeout_at(deadline, self.commit()).await {
+            Ok(committed) => committed?,
+            Err(_) => {
+                tracing::warn!(stage = self.spec.name, "the last commit did not come through")
+            }
+        }
         events::Drained { took: started.elapsed(), abandoned }.emit(&self.metrics);
         let left = self.member.leave().await;
         self.health.finish();
         left.map_err(|error| StageError::Engine { stage: self.spec.name, error })
     }
+}
+
+/// Takes in the timers of one page of the changelog; gives its last key, nothing at the end.
+async fn restore_page<S: Stage>(
+    bench: &Workbench<S>,
+    partition: u32,
+    after: Option<&[u8]>,
+    work: &mut PartitionWork<S::State>,
+) -> Result<Option<Bytes>, Failure> {
+    let page = bench.states.scan(partition, after, RESTORE_PAGE).await;
+    let page = page.map_err(|error| match error {
+        EngineError::Unavailable(message) => Failure::retry("state", message),
+        error => Failure::Fatal { message: error.to_string() },
+    })?;
+    for (key, value) in &page {
+        let entry: StateEntry = decode_value(value, &bench.codec).await?;
+        if !entry.timers.is_empty() {
+            let keyed = Keyed::<S::State>::restore(entry);
+            let keyed = keyed.map_err(|error| Failure::Fatal {
+                message: format!("state in partition {partition} cannot be read: {error}"),
+            })?;
+            work.timers.replace(key, &keyed.timers);
+        }
+    }
+    Ok(page.last().map(|(key, _)| key.clone()))
 }

@@ -85,7 +85,7 @@ impl<S: State> PartitionWork<S> {
 
     /// Queues the timers that are due.
     pub(crate) fn fire_timers(&mut self, now_ms: i64) {
-        if now_ms < self.timers_not_before_ms {
+        if self.paused || now_ms < self.timers_not_before_ms {
             return;
         }
         while let Some((at_ms, key, name)) = self.timers.pop_due(now_ms) {
@@ -99,6 +99,9 @@ impl<S: State> PartitionWork<S> {
 
     /// When the next timer is due, in milliseconds since 1970 UTC.
     pub(crate) fn next_timer_ms(&self) -> Option<i64> {
+        if self.paused {
+            return None;
+        }
         self.timers.next().map(|at_ms| at_ms.max(self.timers_not_before_ms))
     }
 
@@ -116,8 +119,14 @@ impl<S: State> PartitionWork<S> {
         }
     }
 
-    /// The next unit that may run, of at most `max_run` pieces of work.
-    pub(crate) fn next_unit(&mut self, max_run: usize, now: Instant) -> Option<Unit<S>> {
+    /// The next unit that may run, of at most `max_run` pieces of work; with `head_only` the one alone
+    /// that everything in flight waits for.
+    pub(crate) fn next_unit(
+        &mut self,
+        max_run: usize,
+        head_only: bool,
+        now: Instant,
+    ) -> Option<Unit<S>> {
         while let Some((at, _)) = self.waiting.first()
             && *at <= now
         {
@@ -125,7 +134,8 @@ impl<S: State> PartitionWork<S> {
                 self.ready.push_back(key);
             }
         }
-        let key = self.ready.pop_front()?;
+        let place = if head_only { self.head()? } else { 0 };
+        let key = self.ready.remove(place)?;
         let keyed = self.cache.get(&key);
         let queue = self.queues.get_mut(&key)?;
         let length = queue.work.len().min(max_run.max(1));
@@ -137,6 +147,15 @@ impl<S: State> PartitionWork<S> {
             attempts: queue.attempts,
             key,
             keyed,
+        })
+    }
+
+    /// Place among the ready keys of the one whose work the window begins with.
+    fn head(&self) -> Option<usize> {
+        let first = self.window.first_undone()?;
+        self.ready.iter().position(|key| {
+            let queue = self.queues.get(key);
+            queue.and_then(|queue| queue.work.front()).is_some_and(|(seq, _)| *seq == first)
         })
     }
 

@@ -61,6 +61,12 @@ impl<T> Window<T> {
         seq
     }
 
+    /// The first piece of work that no unit has finished.
+    pub(crate) fn first_undone(&self) -> Option<Seq> {
+        let index = self.slots.iter().position(|slot| slot.done_by.is_none())?;
+        Some(self.first + index as u64)
+    }
+
     /// Notes that a unit handled these pieces of work.
     pub(crate) fn finish(&mut self, seqs: &[Seq], result: T) {
         let Some(last) = seqs.iter().max().copied() else { return };

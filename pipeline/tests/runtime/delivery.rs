@@ -1,10 +1,13 @@
 //! Exactly once, in order, across crashes and changes of the assignment.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use hephaestus_pipeline::record::{ORIGIN, STAGE, TRACEPARENT};
+use hephaestus_pipeline::{
+    record::{ORIGIN, STAGE, TRACEPARENT},
+    runtime::StageConfig,
+};
 
-use crate::support::{Bench, Numberer};
+use crate::support::{Bench, Numberer, config};
 
 fn texts(keys: usize, each: usize) -> Vec<(String, String)> {
     let mut texts = Vec::new();
@@ -90,6 +93,25 @@ async fn instances_that_come_and_go_share_the_work() {
     bench.wait_for("out", 720).await;
     two.drain().await;
     assert_numbered(&bench, 12, 60).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_lose_partitions_under_load_go_on_with_the_rest() {
+    let bench = Bench::new().await;
+    let input = texts(16, 100);
+    bench.send(&borrowed(&input)).await;
+    // Slow commits, so that every change of the assignment meets finished work.
+    let slow = || StageConfig { commit_interval: Duration::from_millis(20), ..config() };
+    let stage = || Arc::new(Numberer { max_run: 2, ..Numberer::default() });
+    let both = StageConfig { sessions: 2, ..slow() };
+    let first = bench.start_with(stage(), bench.engine.clone(), both);
+    bench.wait_for("out", 10).await;
+    let second = bench.start_with(stage(), bench.engine.clone(), slow());
+    bench.wait_for("out", 400).await;
+    second.drain().await;
+    bench.wait_for("out", 1_600).await;
+    first.drain().await;
+    assert_numbered(&bench, 16, 100).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

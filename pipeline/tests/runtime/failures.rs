@@ -9,6 +9,7 @@ use hephaestus_pipeline::{
         StateReader, TopicInfo, TopicPartition, TopicSpec,
     },
     record::{NewRecord, ORIGIN, Record},
+    runtime::StageConfig,
 };
 use tokio::sync::Mutex;
 
@@ -191,4 +192,38 @@ async fn a_commit_that_is_refused_is_made_later_and_once() {
     running.drain().await;
     assert_eq!(*refusals.lock().await, 0, "every refusal was met");
     assert_eq!(bench.written().await["k"], ["one#1", "two#2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_in_retry_does_not_starve_other_partitions() {
+    let bench = Bench::new().await;
+    let partition = |key: &str| {
+        hephaestus_pipeline::partitioner::partition_for(key.as_bytes(), crate::support::PARTITIONS)
+    };
+    let beside = |wanted: bool| {
+        let mut keys = (0..1_000).map(|n| format!("key-{n}"));
+        keys.find(|key| (partition(key) == partition("slow")) == wanted).unwrap()
+    };
+    let (same, other) = (beside(true), beside(false));
+    // More than the whole budget lies behind the key that waits, in its own partition.
+    let large = "x".repeat(20_000);
+    bench.send(&[("slow", "retry 1000000")]).await;
+    for _ in 0..40 {
+        bench.send(&[(&same, &large)]).await;
+    }
+    let small = StageConfig { max_in_flight_bytes: 400_000, poll_bytes: 50_000, ..config() };
+    let stage = Arc::new(Numberer { max_run: 1, ..Numberer::default() });
+    let running = bench.start_with(stage.clone(), bench.engine.clone(), small);
+    while stage.tries.load(std::sync::atomic::Ordering::SeqCst) < 5 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..40 {
+        bench.send(&[(&other, &large)]).await;
+    }
+    bench.wait_for("out", 40).await;
+    assert_eq!(bench.written().await.keys().collect::<Vec<_>>(), [&other]);
+    stage.tries.store(2_000_000, std::sync::atomic::Ordering::SeqCst);
+    bench.wait_for("out", 81).await;
+    running.drain().await;
+    assert_eq!(bench.written().await[&same].len(), 40);
 }

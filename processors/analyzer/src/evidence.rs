@@ -1,5 +1,6 @@
 //! What an analysis shows for its cause: log lines, frames, excerpts of source.
 
+use hephaestus_classifier::Masker;
 use hephaestus_repository_service::Excerpt;
 use hephaestus_schemas::{ClassifiedLog, Evidence, EvidenceKind, Frame};
 
@@ -11,7 +12,12 @@ pub const MAX_TEXT: usize = 4_096;
 const MAX_FRAMES: usize = 10;
 
 /// Puts the evidence together: the latest lines first, then frames, then source.
-pub fn collect(event: &ClassifiedLog, samples: &[Sample], excerpts: &[Excerpt]) -> Vec<Evidence> {
+pub fn collect(
+    event: &ClassifiedLog,
+    samples: &[Sample],
+    excerpts: &[Excerpt],
+    masker: &Masker,
+) -> Vec<Evidence> {
     let mut evidence = Vec::new();
     for sample in samples.iter().rev() {
         evidence.push(Evidence {
@@ -32,7 +38,7 @@ pub fn collect(event: &ClassifiedLog, samples: &[Sample], excerpts: &[Excerpt]) 
         evidence.push(Evidence {
             kind: EvidenceKind::Source,
             origin: excerpt.origin.clone(),
-            text: bounded(&excerpt.text),
+            text: bounded(&masked(&excerpt.text, masker)),
         });
     }
     evidence
@@ -49,6 +55,13 @@ pub fn event_text(event: &ClassifiedLog) -> String {
         }
     }
     bounded(&text)
+}
+
+/// The lines without their secrets: a repository may hold some, and evidence travels further than it.
+fn masked(text: &str, masker: &Masker) -> String {
+    let mut key_lines = 0;
+    let lines = text.split_inclusive('\n');
+    lines.map(|line| masker.mask(line, &mut key_lines).text.into_owned()).collect()
 }
 
 fn describe(frame: &Frame) -> String {

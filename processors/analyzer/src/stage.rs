@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use hephaestus_classifier::Masker;
 use hephaestus_model_engine::{
     AnalysisRequest, Finding, ModelError, ModelProvider, SourceFile, context,
 };
@@ -32,6 +33,10 @@ const EXCERPT_RADIUS: usize = 6;
 const MAX_EXCERPTS: usize = 3;
 /// Incidents explained at once.
 const CONCURRENCY: usize = 8;
+/// How far ahead of its record an event may lie: clocks differ, and times without a zone are read as UTC.
+const MAX_AHEAD_MICROS: i64 = 15 * 3_600 * 1_000_000;
+/// Longest list of origins that is kept with a sample, in bytes.
+const MAX_ORIGIN: usize = 4_096;
 /// Category of events that never open an incident.
 const NOISE: &str = "noise";
 
@@ -42,16 +47,19 @@ pub struct Analyzer {
     owners: Mutex<(u64, Arc<NodeTable>)>,
     provider: Arc<dyn ModelProvider>,
     files: Arc<FileLists>,
+    masker: Masker,
 }
 
 impl Analyzer {
     /// An analyzer that asks `provider`.
-    pub fn new(provider: Arc<dyn ModelProvider>) -> Self {
+    /// Names of `secret_keys` hold secrets in source too.
+    pub fn new(provider: Arc<dyn ModelProvider>, secret_keys: &[String]) -> Self {
         Self {
             nodes: Table::new(topics::NODES),
             owners: Mutex::new((0, Arc::new(NodeTable::new()))),
             provider,
             files: Arc::new(FileLists::new()),
+            masker: Masker::new(secret_keys),
         }
     }
 
@@ -122,7 +130,7 @@ impl Analyzer {
             recipe: finding.recipe,
             exception: event.exception.clone(),
             culprits: event.culprits.clone(),
-            evidence: evidence::collect(event, samples, &source.excerpts),
+            evidence: evidence::collect(event, samples, &source.excerpts, &self.masker),
         })
     }
 
@@ -176,6 +184,25 @@ fn excerpts(
         excerpts.extend(excerpt(repository, commit, &source.path, line, EXCERPT_RADIUS)?);
     }
     Ok(excerpts)
+}
+
+/// The origins of a list that fit, the first ones first.
+fn bounded_origins(list: &str) -> String {
+    if list.len() <= MAX_ORIGIN {
+        return list.to_owned();
+    }
+    let cut = list.get(..list.floor_char_boundary(MAX_ORIGIN)).unwrap_or_default();
+    cut.rsplit_once(',').map_or(cut, |(whole, _)| whole).to_owned()
+}
+
+/// The time of an event, in microseconds since 1970 UTC; that of its record where the event claims to
+/// lie in the future, since one such event would make all others look late.
+fn believable(event_micros: i64, record_ms: i64) -> i64 {
+    let record_micros = record_ms.saturating_mul(1_000);
+    if event_micros > record_micros.saturating_add(MAX_AHEAD_MICROS) {
+        return record_micros;
+    }
+    event_micros
 }
 
 fn no_finding(event: &ClassifiedLog, reason: &str) -> Finding {
@@ -256,12 +283,16 @@ impl Stage for Analyzer {
         if event.severity < node.policy.threshold_level {
             return Ok(());
         }
-        let raw_origin = record.headers.text(ORIGIN).map(str::to_owned);
+        let raw_origin = record.headers.text(ORIGIN).map(bounded_origins);
         let sample = Sample {
             origin: raw_origin.unwrap_or_else(|| record.origin().to_string()),
             text: evidence::event_text(&event),
         };
-        let seen = Seen { at: event.timestamp, offset: record.offset, severity: event.severity };
+        let seen = Seen {
+            at: believable(event.timestamp, record.timestamp_ms),
+            offset: record.offset,
+            severity: event.severity,
+        };
         let window = state.nodes.entry(node.id.clone()).or_default();
         let Some(crossing) = window.observe(seen, sample, &node.policy) else { return Ok(()) };
 
@@ -278,5 +309,27 @@ impl Stage for Analyzer {
         let made_from = origins(&record.topic, record.partition, &crossing.offsets);
         effects.emit_from(Written(analysis), made_from);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_far_ahead_is_not_believed() {
+        let now_ms = 1_700_000_000_000;
+        let now = now_ms * 1_000;
+        assert_eq!(believable(now - 5, now_ms), now - 5);
+        assert_eq!(believable(now + 60_000_000, now_ms), now + 60_000_000);
+        assert_eq!(believable(4_070_908_800_000_000, now_ms), now, "the year 2099");
+    }
+
+    #[test]
+    fn a_long_list_of_origins_is_cut_between_two() {
+        let list = vec!["raw-logs/0/123456"; 1_000].join(",");
+        let cut = bounded_origins(&list);
+        assert!(cut.len() <= MAX_ORIGIN);
+        assert!(cut.split(',').all(|origin| origin == "raw-logs/0/123456"));
     }
 }

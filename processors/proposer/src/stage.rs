@@ -36,12 +36,13 @@ pub struct Proposer {
 
 impl Proposer {
     /// A proposer that asks `provider`.
-    pub fn new(provider: Arc<dyn ModelProvider>) -> Self {
+    /// Names of `secret_keys` hold secrets, besides the well-known ones.
+    pub fn new(provider: Arc<dyn ModelProvider>, secret_keys: &[String]) -> Self {
         Self {
             nodes: Table::new(topics::NODES),
             provider,
             files: Arc::new(FileLists::new()),
-            masker: Arc::new(Masker::new(&[])),
+            masker: Arc::new(Masker::new(secret_keys)),
             limits: Limits::default(),
         }
     }
