@@ -8,9 +8,8 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use hephaestus_classifier::{Classifier, InspectedEvent, Inspection, Summary};
+use hephaestus_classifier::{Classifier, Inspected, Inspection, Summary};
 use hephaestus_pipeline::clock;
-use hephaestus_schemas::{Exception, Frame};
 use serde::Serialize;
 
 use crate::{cli::InspectArgs, config::Config, output::Output};
@@ -34,9 +33,10 @@ pub(crate) fn run(arguments: &InspectArgs, config: &Config) -> Result<()> {
     let mut out = Output::new();
     // The sink cannot fail: the first failure is kept, and nothing is written after it.
     let mut failure = None;
-    let mut sink = |event: InspectedEvent| {
+    let mut writer = Writer::default();
+    let mut sink = |event: Inspected<'_>| {
         if failure.is_none() {
-            failure = out.json(&Shown::new(&event)).err();
+            failure = writer.line(&event).and_then(|line| out.bytes(line)).err();
         }
     };
     let mut inspection = Inspection::new(&classifier, &source, clock::now_ms());
@@ -52,47 +52,94 @@ pub(crate) fn run(arguments: &InspectArgs, config: &Config) -> Result<()> {
     read.with_context(|| arguments.file.display().to_string())
 }
 
-/// An event as it is shown.
-#[derive(Debug, Serialize)]
-struct Shown<'a> {
-    first_line: u64,
-    last_line: u64,
-    timestamp: String,
-    severity: &'static str,
-    service: &'a str,
-    category: &'a str,
-    message: &'a str,
-    pattern_id: &'a str,
-    template: &'a str,
-    fingerprint: &'a str,
-    exception: Option<&'a Exception>,
-    culprits: &'a [Frame],
+/// Writes events as lines of JSON. The members are written one by one: this is most of what
+/// `inspect` does beside classifying.
+#[derive(Default)]
+struct Writer {
+    line: Vec<u8>,
+    time: TimeText,
 }
 
-impl<'a> Shown<'a> {
-    fn new(event: &'a InspectedEvent) -> Self {
-        let log = &event.log;
-        Self {
-            first_line: event.first_line,
-            last_line: event.last_line,
-            timestamp: rfc3339_micros(log.timestamp),
-            severity: log.severity.as_str(),
-            service: &log.service,
-            category: &log.category,
-            message: &log.message,
-            pattern_id: &log.pattern_id,
-            template: &log.template,
-            fingerprint: &log.fingerprint,
-            exception: log.exception.as_ref(),
-            culprits: &log.culprits,
+impl Writer {
+    fn line(&mut self, event: &Inspected<'_>) -> Result<&[u8]> {
+        let view = &event.view;
+        let line = &mut self.line;
+        line.clear();
+        line.extend_from_slice(b"{\"first_line\":");
+        serde_json::to_writer(&mut *line, &event.first_line)?;
+        line.extend_from_slice(b",\"last_line\":");
+        serde_json::to_writer(&mut *line, &event.last_line)?;
+        line.extend_from_slice(b",\"timestamp\":\"");
+        self.time.write(view.timestamp, line);
+        line.push(b'"');
+        let members = [
+            ("severity", view.severity.as_str()),
+            ("service", view.service()),
+            ("category", view.category()),
+            ("message", &view.message),
+            ("pattern_id", view.pattern_id()),
+            ("template", view.template()),
+            ("fingerprint", view.fingerprint()),
+        ];
+        for (name, value) in members {
+            line.extend_from_slice(b",\"");
+            line.extend_from_slice(name.as_bytes());
+            line.extend_from_slice(b"\":");
+            json_text(value, line)?;
         }
+        line.extend_from_slice(b",\"exception\":");
+        serde_json::to_writer(&mut *line, &view.exception)?;
+        line.extend_from_slice(b",\"culprits\":");
+        serde_json::to_writer(&mut *line, &view.culprits)?;
+        line.extend_from_slice(b"}\n");
+        Ok(line)
     }
 }
 
-fn rfc3339_micros(timestamp: i64) -> String {
-    match jiff::Timestamp::from_microsecond(timestamp) {
-        Ok(time) => format!("{time:.6}"),
-        Err(_) => timestamp.to_string(),
+/// Writes a text as JSON. One without a character that is escaped, as most are, is only copied.
+fn json_text(text: &str, out: &mut Vec<u8>) -> Result<()> {
+    // Without a way out of the loop, many bytes are compared at once.
+    let plain = text
+        .bytes()
+        .fold(true, |plain, byte| plain & (byte >= b' ') & (byte != b'"') & (byte != b'\\'));
+    if !plain {
+        serde_json::to_writer(out, text)?;
+        return Ok(());
+    }
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+    Ok(())
+}
+
+/// Writes times as RFC 3339 with microseconds; events that follow one another mostly share the
+/// second, whose text is kept.
+#[derive(Default)]
+struct TimeText {
+    second: Option<i64>,
+    text: String,
+}
+
+impl TimeText {
+    /// `timestamp` is in microseconds since 1970 UTC.
+    fn write(&mut self, timestamp: i64, out: &mut Vec<u8>) {
+        let second = timestamp.div_euclid(1_000_000);
+        if self.second != Some(second) {
+            let Ok(time) = jiff::Timestamp::from_second(second) else {
+                return out.extend_from_slice(timestamp.to_string().as_bytes());
+            };
+            self.text = format!("{time:.0}");
+            self.second = Some(second);
+        }
+        let text = self.text.strip_suffix('Z').unwrap_or(&self.text);
+        out.extend_from_slice(text.as_bytes());
+        let mut rest = timestamp.rem_euclid(1_000_000);
+        let mut digits = *b".000000Z";
+        for digit in digits.iter_mut().skip(1).take(6).rev() {
+            *digit += (rest % 10) as u8;
+            rest /= 10;
+        }
+        out.extend_from_slice(&digits);
     }
 }
 
@@ -113,5 +160,34 @@ impl From<Summary> for Counts {
     fn from(summary: Summary) -> Self {
         let Summary { lines, events, patterns, aliases } = summary;
         Self { lines, events, patterns, aliases }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn texts_are_written_as_json() {
+        for text in ["", "plain <ip> é", "a \"b\" \\ c", "tab\there", "line\nfeed", "\u{1}\u{7f}"]
+        {
+            let mut out = Vec::new();
+            json_text(text, &mut out).unwrap();
+            assert_eq!(out, serde_json::to_vec(text).unwrap());
+        }
+    }
+
+    #[test]
+    fn times_have_six_decimals() {
+        let mut text = TimeText::default();
+        for timestamp in
+            [0, 1, -1, -1_000_000, 999_999, 1_700_000_000_123_456, 1_700_000_000_120_000]
+        {
+            let mut out = Vec::new();
+            text.write(timestamp, &mut out);
+            let expected = jiff::Timestamp::from_microsecond(timestamp).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), format!("{expected:.6}"));
+        }
     }
 }

@@ -53,10 +53,10 @@ fn main() {
         let classifier = Classifier::new(ClassifierConfig::default());
         let mut inspection = Inspection::new(&classifier, "loghub", REFERENCE_MS);
         let mut raw_ids = vec![(String::new(), String::new()); truth.len()];
-        let mut take = |event: hephaestus_classifier::InspectedEvent| {
+        let mut take = |event: hephaestus_classifier::Inspected<'_>| {
             for line in event.first_line..=event.last_line {
                 if let Some(slot) = raw_ids.get_mut(line as usize - 1) {
-                    *slot = (event.log.pattern_id.clone(), event.log.template.clone());
+                    *slot = (event.view.pattern_id().to_owned(), event.view.template().to_owned());
                 }
             }
         };

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use hephaestus_classifier::{Classifier, ClassifierConfig, Inspection};
+use hephaestus_classifier::{Classifier, ClassifierConfig, Inspected, Inspection};
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -18,7 +18,7 @@ fn main() {
     let mut bytes = 0usize;
     while start.elapsed().as_secs_f64() < seconds {
         let mut inspection = Inspection::new(&classifier, "bench/0/file", 1_718_409_600_000);
-        let mut sink = |event| {
+        let mut sink = |event: Inspected<'_>| {
             black_box(&event);
         };
         inspection.bytes(&input, &mut sink);

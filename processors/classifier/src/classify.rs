@@ -3,13 +3,15 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use hephaestus_schemas::{ClassifiedLog, Exception, Severity};
+use hephaestus_schemas::{ClassifiedLog, Exception, Frame, Severity};
 
 use crate::assemble::{Assembled, Context, RawLine, SourceState};
 use crate::category::Categories;
 use crate::config::ClassifierConfig;
 use crate::exception::{self, Rules};
+use crate::known::{self, Known};
 use crate::mask::Masker;
 use crate::parse::{self, Parsed, Request};
 use crate::scan::{at, cut, run_end, slice, tail};
@@ -44,6 +46,104 @@ impl Event {
     }
 }
 
+/// An event, classified, with what it was read from borrowed: what a reader does not ask for is
+/// not copied.
+#[derive(Debug, Clone)]
+pub struct View<'a> {
+    event: &'a Assembled,
+    context: &'a Context,
+    source: &'a str,
+    parsed: Parsed<'a>,
+    known: Rc<Known>,
+    /// Microseconds since 1970 UTC.
+    pub timestamp: i64,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The event's own message.
+    pub message: Cow<'a, str>,
+    /// The exception in it.
+    pub exception: Option<Exception>,
+    /// Frames that may be to blame, the likeliest first.
+    pub culprits: Vec<Frame>,
+    with_context: bool,
+}
+
+impl View<'_> {
+    /// Offset of the first record.
+    pub fn first_offset(&self) -> u64 {
+        self.event.first_offset
+    }
+
+    /// Offset of the last record.
+    pub fn last_offset(&self) -> u64 {
+        self.event.last_offset
+    }
+
+    /// The message without its variables.
+    pub fn template(&self) -> &str {
+        &self.known.template
+    }
+
+    /// Id of the template.
+    pub fn pattern_id(&self) -> &str {
+        &self.known.pattern_id
+    }
+
+    /// Id of this kind of event.
+    pub fn fingerprint(&self) -> &str {
+        &self.known.fingerprint
+    }
+
+    /// What kind of event it is.
+    pub fn category(&self) -> &'static str {
+        self.known.category
+    }
+
+    /// The service it comes from.
+    pub fn service(&self) -> &str {
+        match &self.parsed.service {
+            Some(service) => cut(service, MAX_ATTRIBUTE),
+            None => self.source.split('/').next().unwrap_or(""),
+        }
+    }
+
+    /// The event as it is published, and its records.
+    pub fn into_event(self) -> Event {
+        let event = self.event;
+        Event {
+            log: self.into_log(),
+            first_offset: event.first_offset,
+            last_offset: event.last_offset,
+            gaps: event.gaps.clone(),
+            trace: event.trace.clone(),
+        }
+    }
+
+    /// The event as it is published.
+    pub fn into_log(self) -> ClassifiedLog {
+        ClassifiedLog {
+            service: self.service().to_owned(),
+            fingerprint: self.known.fingerprint.clone(),
+            pattern_id: self.known.pattern_id.clone(),
+            template: self.known.template.clone(),
+            source: self.source.to_owned(),
+            timestamp: self.timestamp,
+            timestamp_from_record: self.parsed.timestamp.is_none(),
+            severity: self.severity,
+            category: self.known.category.to_owned(),
+            category_reason: self.known.reason.to_owned(),
+            attributes: attributes(&self.parsed),
+            message: self.message.into_owned(),
+            exception: self.exception,
+            culprits: self.culprits,
+            context: if self.with_context { self.context.to_vec() } else { Vec::new() },
+            lines: i32::try_from(self.event.lines).unwrap_or(i32::MAX),
+            masked: i32::try_from(self.event.masked).unwrap_or(i32::MAX),
+            truncated: self.event.truncated,
+        }
+    }
+}
+
 /// Turns records into events. It holds no state of a source and is shared by all of them.
 #[derive(Debug, Clone)]
 pub struct Classifier {
@@ -69,91 +169,89 @@ impl Classifier {
     /// Takes a record of `source` (`service/instance/stream`) and returns the events it completes.
     pub fn push(&self, state: &mut SourceState, source: &str, record: RawLine<'_>) -> Vec<Event> {
         let mut events = Vec::new();
-        self.push_with(state, source, record, &mut |event| events.push(event));
+        self.push_with(state, source, record, &mut |view| events.push(view.into_event()));
         events
     }
 
-    /// As `push`, but hands each event to `sink`.
+    /// As `push`, but hands a view of each event to `sink`.
     pub fn push_with(
         &self,
         state: &mut SourceState,
         source: &str,
         record: RawLine<'_>,
-        sink: &mut impl FnMut(Event),
+        sink: &mut impl FnMut(View<'_>),
     ) {
         state.push(record, &self.masker, &self.config, &mut |event, context| {
-            sink(self.event(source, event, context));
+            sink(self.view(source, event, context));
         });
     }
 
     /// Completes what is pending of a source: no further line came within the time-out.
     pub fn flush(&self, state: &mut SourceState, source: &str) -> Vec<Event> {
         let mut events = Vec::new();
-        state.flush(&self.config, &mut |event, context| {
-            events.push(self.event(source, event, context));
-        });
+        self.flush_with(state, source, &mut |view| events.push(view.into_event()));
         events
     }
 
-    fn event(&self, source: &str, event: &Assembled, context: &Context) -> Event {
-        Event {
-            log: self.classify(source, event, context),
-            first_offset: event.first_offset,
-            last_offset: event.last_offset,
-            gaps: event.gaps.clone(),
-            trace: event.trace.clone(),
-        }
+    /// As `flush`, but hands a view of each event to `sink`.
+    pub fn flush_with(
+        &self,
+        state: &mut SourceState,
+        source: &str,
+        sink: &mut impl FnMut(View<'_>),
+    ) {
+        state.flush(&self.config, &mut |event, context| {
+            sink(self.view(source, event, context));
+        });
     }
 
     /// Classifies an event.
     pub fn classify(&self, source: &str, event: &Assembled, context: &Context) -> ClassifiedLog {
+        self.view(source, event, context).into_log()
+    }
+
+    fn view<'a>(&self, source: &'a str, event: &'a Assembled, context: &'a Context) -> View<'a> {
         let record_micros = event.timestamp_ms.saturating_mul(1_000);
         let (first_line, rest) = split_first_line(&event.text);
         let mut parsed = parse::parse(first_line, record_micros);
         let found = self.exception(&mut parsed, rest);
-        let message = message(&parsed, rest, found.as_ref());
+        let message = message(&mut parsed, rest, found.as_ref());
         let exception = found.map(|found| found.exception);
         let severity = severity(&parsed, exception.as_ref());
         let failing = severity >= Severity::Error || exception.is_some();
-        let template = match &parsed.request {
-            Some(request) => request_template(request),
-            None => template::template(&message),
-        };
-        let (category, reason) = match (&exception, &parsed.request) {
-            (Some(exception), _) => self.categories.of_exception(exception),
-            (None, Some(request)) => self.categories.of_request(request.status),
-            (None, None) => self.categories.of_line(&template, severity),
-        };
-        let fingerprint = match &exception {
-            Some(exception) => fingerprint::of_exception(exception),
-            None => fingerprint::of_line(&template, failing),
+        let known = match (&exception, &parsed.request) {
+            (None, None) => known::of_message(&message, severity, &self.categories),
+            (exception, request) => {
+                let template = match request {
+                    Some(request) => request_template(request),
+                    None => template::template(&message),
+                };
+                let fingerprint = match exception {
+                    Some(exception) => fingerprint::of_exception(exception),
+                    None => fingerprint::of_line(&template, failing),
+                };
+                let verdict = match (exception, request) {
+                    (Some(exception), _) => self.categories.of_exception(exception),
+                    (None, Some(request)) => self.categories.of_request(request.status),
+                    (None, None) => self.categories.of_line(&template, severity),
+                };
+                Rc::new(Known::new(template, fingerprint, verdict))
+            }
         };
         let culprits =
             exception.as_ref().map(|found| culprit::rank(found, &self.rules)).unwrap_or_default();
-        let with_context = failing || severity >= Severity::Warn;
-        let service = match &parsed.service {
-            Some(service) => cut(service, MAX_ATTRIBUTE).to_owned(),
-            None => source.split('/').next().unwrap_or("").to_owned(),
-        };
-        ClassifiedLog {
-            fingerprint,
-            pattern_id: template::pattern_id(&template),
-            template,
-            source: source.to_owned(),
-            service,
+        View {
+            event,
+            context,
+            source,
             timestamp: parsed.timestamp.unwrap_or(record_micros),
-            timestamp_from_record: parsed.timestamp.is_none(),
+            known,
             severity,
-            category: category.to_owned(),
-            category_reason: reason.to_owned(),
             message,
             exception,
             culprits,
-            context: if with_context { context.to_vec() } else { Vec::new() },
-            attributes: attributes(&parsed),
-            lines: i32::try_from(event.lines).unwrap_or(i32::MAX),
-            masked: i32::try_from(event.masked).unwrap_or(i32::MAX),
-            truncated: event.truncated,
+            with_context: failing || severity >= Severity::Warn,
+            parsed,
         }
     }
 
@@ -198,27 +296,32 @@ fn split_first_line(text: &str) -> (&str, &str) {
 }
 
 /// The event's own message: what stands before the trace, or else the exception's type and message.
-fn message(parsed: &Parsed<'_>, rest: &str, found: Option<&exception::Found>) -> String {
+fn message<'a>(
+    parsed: &mut Parsed<'a>,
+    rest: &str,
+    found: Option<&exception::Found>,
+) -> Cow<'a, str> {
+    let own = std::mem::take(&mut parsed.message);
     let Some(found) = found else {
-        return format!("{}{rest}", parsed.message);
+        return if rest.is_empty() { own } else { Cow::Owned(format!("{own}{rest}")) };
     };
     let whole: Cow<'_, str> = if rest.is_empty() || found.start == usize::MAX {
-        Cow::Borrowed(&parsed.message)
+        own
     } else {
-        Cow::Owned(format!("{}{rest}", parsed.message))
+        Cow::Owned(format!("{own}{rest}"))
     };
     // pytest frames a test's name in underscores.
     let before = cut(&whole, found.start).trim().trim_matches('_').trim();
     let stripped = before.trim_end_matches([':', '-', ' ']);
     if stripped.is_empty() {
         let exception = &found.exception;
-        return if exception.message.is_empty() {
+        return Cow::Owned(if exception.message.is_empty() {
             exception.type_name.clone()
         } else {
             format!("{}: {}", exception.type_name, exception.message)
-        };
+        });
     }
-    before.to_owned()
+    Cow::Owned(before.to_owned())
 }
 
 fn severity(parsed: &Parsed<'_>, exception: Option<&Exception>) -> Severity {

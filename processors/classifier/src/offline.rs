@@ -8,7 +8,7 @@ use hephaestus_schemas::ClassifiedLog;
 
 use crate::alias::PatternTable;
 use crate::assemble::{RawLine, SourceState};
-use crate::classify::{Classifier, Event};
+use crate::classify::{Classifier, View};
 
 /// An event and its place in the input.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +19,25 @@ pub struct InspectedEvent {
     pub last_line: u64,
     /// The event.
     pub log: ClassifiedLog,
+}
+
+/// An event and its place in the input, as it is read.
+#[derive(Debug, Clone)]
+pub struct Inspected<'a> {
+    /// Its first line, from 1.
+    pub first_line: u64,
+    /// Its last line.
+    pub last_line: u64,
+    /// The event.
+    pub view: View<'a>,
+}
+
+impl Inspected<'_> {
+    /// The event, to be kept.
+    pub fn into_owned(self) -> InspectedEvent {
+        let log = self.view.into_log();
+        InspectedEvent { first_line: self.first_line, last_line: self.last_line, log }
+    }
 }
 
 /// What was seen of an input.
@@ -61,19 +80,19 @@ impl<'a> Inspection<'a> {
     }
 
     /// Takes one line, with or without its line feed.
-    pub fn line(&mut self, bytes: &[u8], sink: &mut impl FnMut(InspectedEvent)) {
+    pub fn line(&mut self, bytes: &[u8], sink: &mut impl FnMut(Inspected<'_>)) {
         self.lines += 1;
         let record =
             RawLine { offset: self.lines, timestamp_ms: self.reference_ms, bytes, trace: "" };
         let (table, events) = (&mut self.table, &mut self.events);
-        self.classifier.push_with(&mut self.state, &self.source, record, &mut |event| {
+        self.classifier.push_with(&mut self.state, &self.source, record, &mut |view| {
             *events += 1;
-            sink(inspected(table, event));
+            sink(inspected(table, view));
         });
     }
 
     /// Takes a whole input that lies in memory.
-    pub fn bytes(&mut self, input: &[u8], sink: &mut impl FnMut(InspectedEvent)) {
+    pub fn bytes(&mut self, input: &[u8], sink: &mut impl FnMut(Inspected<'_>)) {
         let input = input.strip_suffix(b"\n").unwrap_or(input);
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', input).chain(std::iter::once(input.len())) {
@@ -89,7 +108,7 @@ impl<'a> Inspection<'a> {
     pub fn read(
         &mut self,
         input: &mut impl BufRead,
-        sink: &mut impl FnMut(InspectedEvent),
+        sink: &mut impl FnMut(Inspected<'_>),
     ) -> io::Result<()> {
         // Past this the line is cut anyway; the rest is only counted as read.
         let bound =
@@ -122,11 +141,12 @@ impl<'a> Inspection<'a> {
     }
 
     /// Ends the input: hands over what is pending, and says what was seen.
-    pub fn finish(mut self, sink: &mut impl FnMut(InspectedEvent)) -> Summary {
-        for event in self.classifier.flush(&mut self.state, &self.source) {
-            self.events += 1;
-            sink(inspected(&mut self.table, event));
-        }
+    pub fn finish(mut self, sink: &mut impl FnMut(Inspected<'_>)) -> Summary {
+        let (table, events) = (&mut self.table, &mut self.events);
+        self.classifier.flush_with(&mut self.state, &self.source, &mut |view| {
+            *events += 1;
+            sink(inspected(table, view));
+        });
         Summary {
             lines: self.lines,
             events: self.events,
@@ -136,8 +156,7 @@ impl<'a> Inspection<'a> {
     }
 }
 
-fn inspected(table: &mut PatternTable, event: Event) -> InspectedEvent {
-    let log = event.log;
-    table.learn(&log.pattern_id, &log.template, log.timestamp);
-    InspectedEvent { first_line: event.first_offset, last_line: event.last_offset, log }
+fn inspected<'a>(table: &mut PatternTable, view: View<'a>) -> Inspected<'a> {
+    table.learn(view.pattern_id(), view.template(), view.timestamp);
+    Inspected { first_line: view.first_offset(), last_line: view.last_offset(), view }
 }

@@ -248,3 +248,32 @@ impl Stage for ClassifierStage {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a codec takes, by default and on an ordinary Kafka broker.
+    const MAX_VALUE: usize = 1_000_000;
+
+    #[test]
+    fn whatever_a_line_holds_the_state_of_its_source_can_be_written() {
+        let classifier = Classifier::new(ClassifierConfig::default());
+        for filling in [0u8, b'"', b'\\', 0xff, 0x1f, b'x'] {
+            let mut state = SourceState::default();
+            let mut push = |offset: u64, bytes: &[u8]| {
+                let line = RawLine { offset, timestamp_ms: 0, bytes, trace: "" };
+                classifier.push(&mut state, "s/i/o", line);
+            };
+            push(0, b"Traceback (most recent call last):");
+            let mut line = b"    ".to_vec();
+            line.resize(60_000, filling);
+            // Every second record belongs to another source, as in a busy partition.
+            (1..=5).for_each(|n| push(n * 2, &line));
+            (6..9_000).for_each(|n| push(n * 2, b"    x"));
+            assert!(!state.is_idle(), "{filling:#x} is pending");
+            let json = serde_json::to_string(&state).unwrap_or_default();
+            assert!((200_000..MAX_VALUE).contains(&json.len()), "{filling:#x}: {}", json.len());
+        }
+    }
+}

@@ -67,7 +67,9 @@ pub(super) fn open(line: &str) -> (Shape, bool) {
 pub(super) fn is_whole(line: &str) -> bool {
     let bytes = line.as_bytes();
     let json = at(bytes, 0) == b'{' && bytes.last() == Some(&b'}') && bytes.len() > 2;
-    json || (contains(line, "] \"") && parse::is_access(line))
+    let mut brackets = memchr::memchr_iter(b']', bytes);
+    json || (brackets.any(|pos| at(bytes, pos + 1) == b' ' && at(bytes, pos + 2) == b'"')
+        && parse::is_access(line))
 }
 
 /// Decides about a line. `waiting` says that lines before it are held back already.
@@ -249,6 +251,9 @@ fn is_cause(text: &str) -> bool {
 /// A line `Type: message` whose type is named as exceptions are.
 fn opens_exception(line: &str) -> bool {
     // Most lines end here: their first word is no name of a type.
+    if at(line.as_bytes(), 0).is_ascii_digit() {
+        return false;
+    }
     let word_end =
         crate::scan::run_end(line.as_bytes(), 0, |byte| !matches!(byte, b' ' | b':' | b'\t'));
     let word = crate::scan::slice(line, 0, word_end);

@@ -404,17 +404,20 @@ pub(crate) fn runs(first: u64, last: u64, gaps: &[(u64, u64)]) -> Vec<(u64, u64)
     runs
 }
 
-/// The text without the terminal's escape sequences (ECMA-48, CSI).
+/// The text without the terminal's escape sequences (ECMA-48, CSI), and with a mark in place of other control
+/// characters: they would steer a terminal, and take six times their size in JSON.
 fn without_escapes(text: &str) -> Cow<'_, str> {
     const ESCAPE: char = '\u{1b}';
-    if memchr::memchr(0x1b, text.as_bytes()).is_none() {
+    let is_control = |byte: u8| byte < b' ' && byte != b'\t';
+    if !text.bytes().any(is_control) {
         return Cow::Borrowed(text);
     }
     let mut clean = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(char) = chars.next() {
         if char != ESCAPE {
-            clean.push(char);
+            let steers = u8::try_from(char).is_ok_and(is_control);
+            clean.push(if steers { char::REPLACEMENT_CHARACTER } else { char });
         } else if chars.peek() == Some(&'[') {
             chars.next();
             for parameter in chars.by_ref() {

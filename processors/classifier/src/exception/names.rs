@@ -48,6 +48,9 @@ pub(crate) fn header(line: &str) -> Option<Header<'_>> {
 
 /// Passes over what runtimes print before the type.
 fn behind_prefix(line: &str) -> &str {
+    if !matches!(at(line.as_bytes(), 0), b'C' | b'S' | b'U' | b'W' | b'[' | b'E') {
+        return line;
+    }
     let mut rest = line;
     for prefix in [
         "Caused by: ",
@@ -96,7 +99,8 @@ pub(crate) fn is_exception_name(name: &str) -> bool {
         "Timeout",
         "Violation",
     ];
-    let simple = name.rsplit(['.', '$', '/']).next().unwrap_or("");
+    let mark = name.bytes().rposition(|byte| matches!(byte, b'.' | b'$' | b'/'));
+    let simple = mark.map_or(name, |mark| tail(name, mark + 1));
     let opens = simple.as_bytes().first().is_some_and(u8::is_ascii_uppercase);
     let numbered = simple.trim_end_matches(|char: char| char.is_ascii_digit());
     opens && ENDINGS.iter().any(|ending| numbered.ends_with(ending))

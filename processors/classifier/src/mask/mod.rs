@@ -3,6 +3,7 @@
 
 mod assign;
 mod personal;
+mod sieve;
 mod tokens;
 
 use std::borrow::Cow;
@@ -10,6 +11,8 @@ use std::borrow::Cow;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use crate::scan::{at, from};
+
+use sieve::Sieve;
 
 /// Stands for a masked private key.
 pub(crate) const PRIVATE_KEY: &str = "<secret:private-key>";
@@ -55,6 +58,7 @@ pub struct Masker {
     /// None only where the needles could not be compiled, which their fixed table rules out.
     automaton: Option<AhoCorasick>,
     needles: Vec<Needle>,
+    sieve: Sieve,
     extra_keys: Vec<String>,
 }
 
@@ -91,7 +95,8 @@ impl Masker {
             .kind(Some(AhoCorasickKind::DFA))
             .build(&texts)
             .ok();
-        Self { automaton, needles, extra_keys }
+        let sieve = Sieve::new(&texts);
+        Self { automaton, needles, sieve, extra_keys }
     }
 
     /// Masks one line. `key_lines` is the source's state: lines of a private key still awaited.
@@ -116,6 +121,9 @@ impl Masker {
         let bytes = line.as_bytes();
         let mut spans = Vec::new();
         let Some(automaton) = &self.automaton else { return spans };
+        if !self.sieve.may_hold(bytes) {
+            return spans;
+        }
         let mut done = 0;
         for found in automaton.find_iter(bytes) {
             if found.start() < done {

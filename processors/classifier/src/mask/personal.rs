@@ -98,6 +98,10 @@ fn opens_number(before: u8) -> bool {
 /// The end of the card number that starts at `start`: digits in groups of at least four (or
 /// without groups) that pass the sum and begin as a network's numbers do.
 fn card_at(bytes: &[u8], start: usize, run_end: usize) -> Option<usize> {
+    // No network's numbers begin otherwise.
+    if !matches!(at(bytes, start), b'2'..=b'6') {
+        return None;
+    }
     let mut digits = [0u8; MAX_DIGITS];
     let mut count = 0;
     let mut group = 0;

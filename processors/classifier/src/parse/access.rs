@@ -14,7 +14,8 @@ pub(super) fn parse(line: &str, reference: i64) -> Option<Parsed<'_>> {
     const MAX_PREFIX: usize = 300;
     let bytes = line.as_bytes();
     let window = bytes.get(..bytes.len().min(MAX_PREFIX))?;
-    let open = memchr::memmem::find(window, b" [")?;
+    let mut brackets = memchr::memchr_iter(b'[', window);
+    let open = brackets.find(|bracket| *bracket > 0 && at(bytes, bracket - 1) == b' ')? - 1;
     // The date of this form has a month's name between slashes.
     if at(bytes, open + 4) != b'/' || at(bytes, open + 8) != b'/' {
         return None;

@@ -26,13 +26,9 @@ const MAX_COMPONENT: usize = 128;
 
 /// Reads a line; without a header, all of it is the message.
 pub(super) fn parse(line: &str, reference: i64) -> Parsed<'_> {
-    let plain = Parsed { message: Cow::Borrowed(line.trim_end()), ..Parsed::default() };
-    if !may_open_header(line.as_bytes()) {
-        return plain;
-    }
     let mut walk = Walk::new(line, reference);
-    if !walk.lead() {
-        return plain;
+    if !may_open_header(line.as_bytes()) || !walk.lead() {
+        return Parsed { message: Cow::Borrowed(line.trim_end()), ..Parsed::default() };
     }
     if walk.syslog
         && let Some(mut parsed) = syslog::after_stamp(line, walk.pos)

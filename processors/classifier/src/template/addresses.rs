@@ -43,6 +43,11 @@ pub(super) fn port_end(bytes: &[u8], pos: usize) -> usize {
 
 /// An IPv6 or a hardware address: groups of hexadecimal digits between colons.
 pub(super) fn ipv6(bytes: &[u8], pos: usize, out: &mut String) -> Option<usize> {
+    // Nearly all words end here: no colon stands behind their first digits.
+    let group_end = run_end(window(bytes, pos, MAX_IPV6), pos, |byte| byte.is_ascii_hexdigit());
+    if at(bytes, group_end) != b':' {
+        return None;
+    }
     let end =
         run_end(window(bytes, pos, MAX_IPV6), pos, |byte| byte.is_ascii_hexdigit() || byte == b':');
     let text = bytes.get(pos..end)?;

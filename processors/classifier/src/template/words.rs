@@ -23,6 +23,10 @@ pub(super) fn window(bytes: &[u8], pos: usize, length: usize) -> &[u8] {
 /// Writes `token` (without spaces) with its values masked.
 pub(super) fn mask(token: &str, out: &mut String) {
     let bytes = token.as_bytes();
+    if is_plain_word(bytes) {
+        out.push_str(token);
+        return;
+    }
     let mut pos = 0;
     // Whether a value can begin here: not inside a word.
     let mut fresh = true;
@@ -44,10 +48,21 @@ pub(super) fn mask(token: &str, out: &mut String) {
     }
 }
 
+/// Whether a token is a word of letters, with one mark behind it perhaps: it holds no value.
+fn is_plain_word(bytes: &[u8]) -> bool {
+    let letters = match bytes {
+        [letters @ .., b',' | b'.' | b':' | b';' | b'!' | b'?' | b')'] => letters,
+        letters => letters,
+    };
+    letters.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'_')
+}
+
 /// Whether a word is the name of a user: it follows the word `user`, and is no word of prose.
 pub(super) fn is_user(before: &str, word: &str) -> bool {
+    let before = before.trim_end().as_bytes();
+    let (others, last) = before.split_at(before.len().saturating_sub(4));
     let after_user =
-        before.trim_end().rsplit(' ').next().is_some_and(|last| last.eq_ignore_ascii_case("user"));
+        last.eq_ignore_ascii_case(b"user") && matches!(others.last(), None | Some(b' '));
     if !after_user {
         return false;
     }
@@ -63,6 +78,10 @@ pub(super) fn is_user(before: &str, word: &str) -> bool {
 
 /// Writes a mask, unless it would only lengthen a list of the same: `<num>, <num>`.
 pub(super) fn push_mask(out: &mut String, mask: &str) {
+    if !matches!(out.as_bytes().last(), Some(b' ' | b',')) {
+        out.push_str(mask);
+        return;
+    }
     let trimmed = out.trim_end_matches(' ');
     if let Some(list) = trimmed.strip_suffix(',')
         && list.ends_with(mask)

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use hephaestus_classifier::{Classifier, ClassifierConfig, InspectedEvent, Inspection};
+use hephaestus_classifier::{Classifier, ClassifierConfig, Inspected, InspectedEvent, Inspection};
 
 /// 2024-06-15T00:00:00Z.
 pub(crate) const REFERENCE_MS: i64 = 1_718_409_600_000;
@@ -32,8 +32,9 @@ pub(crate) fn shared_data(part: &str) -> Option<PathBuf> {
 pub(crate) fn inspect(text: &[u8]) -> Vec<InspectedEvent> {
     let mut inspection = Inspection::new(&CLASSIFIER, "shop/a/out", REFERENCE_MS);
     let mut events = Vec::new();
-    inspection.bytes(text, &mut |event| events.push(event));
-    inspection.finish(&mut |event| events.push(event));
+    let mut keep = |event: Inspected<'_>| events.push(event.into_owned());
+    inspection.bytes(text, &mut keep);
+    inspection.finish(&mut keep);
     events
 }
 

@@ -1,0 +1,79 @@
+//! Tells in one quick pass that a line holds none of the needles, as nearly every line does.
+//! Promises: never passes over a line that holds one, in any case.
+
+use crate::scan::at;
+
+/// Bytes of a needle that are compared.
+const COMPARED: usize = 3;
+
+/// For each place in a needle and each byte, the needles that have it there, one bit each. The steps
+/// of a pass do not wait for one another, as those of an automaton do.
+#[derive(Debug, Clone)]
+pub(super) struct Sieve {
+    places: Box<[[u64; 256]; COMPARED]>,
+}
+
+impl Sieve {
+    pub(super) fn new(needles: &[String]) -> Self {
+        let mut places = Box::new([[0u64; 256]; COMPARED]);
+        for (index, needle) in needles.iter().enumerate() {
+            let bit = 1u64 << (index % 64);
+            for (place, masks) in places.iter_mut().enumerate() {
+                let Some(byte) = needle.as_bytes().get(place) else {
+                    // A shorter needle ends here: whatever follows fits.
+                    masks.iter_mut().for_each(|mask| *mask |= bit);
+                    continue;
+                };
+                for case in [byte.to_ascii_lowercase(), byte.to_ascii_uppercase()] {
+                    if let Some(mask) = masks.get_mut(usize::from(case)) {
+                        *mask |= bit;
+                    }
+                }
+            }
+        }
+        Self { places }
+    }
+
+    /// Whether the first bytes of a needle stand somewhere in the line.
+    pub(super) fn may_hold(&self, line: &[u8]) -> bool {
+        let mut found = 0;
+        for window in line.windows(COMPARED) {
+            if let [first, second, third] = window {
+                found |= self.needles_at(*first, *second, *third);
+            }
+        }
+        let last = line.len().saturating_sub(COMPARED - 1);
+        for pos in last..line.len() {
+            found |= self.needles_at(at(line, pos), at(line, pos + 1), 0);
+        }
+        found != 0
+    }
+
+    #[inline]
+    fn needles_at(&self, first: u8, second: u8, third: u8) -> u64 {
+        let [firsts, seconds, thirds] = &*self.places;
+        firsts[usize::from(first)] & seconds[usize::from(second)] & thirds[usize::from(third)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_with_a_needle_is_passed_over() {
+        let needles = ["password", "@", "hf_", "ab"].map(str::to_owned);
+        let sieve = Sieve::new(&needles);
+        for needle in &needles {
+            for around in ["", "x", "xy", "xyz "] {
+                for text in [needle.clone(), needle.to_ascii_uppercase()] {
+                    assert!(sieve.may_hold(format!("{around}{text}").as_bytes()));
+                    assert!(sieve.may_hold(format!("{around}{text}{around}").as_bytes()));
+                }
+            }
+        }
+        for line in ["", "a", "ba", "block of size 5 from 10.0.0.1", "pass word"] {
+            assert_eq!(sieve.may_hold(line.as_bytes()), line == "pass word", "{line}");
+        }
+    }
+}
