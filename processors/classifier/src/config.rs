@@ -36,7 +36,7 @@ impl Default for ClassifierConfig {
             max_event_lines: 10_000,
             context_lines: 10,
             context_line_bytes: 512,
-            flush_timeout_ms: 1_000,
+            flush_timeout_ms: 500,
             in_app: Vec::new(),
             not_in_app: Vec::new(),
             secret_keys: Vec::new(),

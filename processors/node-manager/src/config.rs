@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::table::glob;
 
+/// Most events that a threshold may ask for: as many are remembered for each fingerprint.
+pub const MAX_THRESHOLD_COUNT: i32 = 1_024;
 /// Most nodes of one configuration.
 pub const MAX_NODES: usize = 10_000;
 /// Most bytes of a node's name.
@@ -188,7 +190,7 @@ impl Check {
         let mode = self.mode(&entry.mode);
         let policy = Policy {
             threshold_level: self.severity(&entry.threshold_level),
-            threshold_count: self.positive("threshold_count", entry.threshold_count),
+            threshold_count: self.count("threshold_count", entry.threshold_count),
             threshold_window_ms: self.duration("threshold_window", &entry.threshold_window, 1),
             cooldown_ms: self.duration("cooldown", &entry.cooldown, 0),
             allowed_paths: entry.allowed_paths.clone(),
@@ -308,6 +310,14 @@ impl Check {
         }
         self.wrong("threshold_level", level, "use TRACE, DEBUG, INFO, WARN, ERROR or FATAL");
         Severity::Error
+    }
+
+    fn count(&mut self, field: &'static str, value: i32) -> i32 {
+        if value > MAX_THRESHOLD_COUNT {
+            let limit = format!("must be at most {MAX_THRESHOLD_COUNT}");
+            self.wrong(field, &value.to_string(), &limit);
+        }
+        self.positive(field, value)
     }
 
     fn positive(&mut self, field: &'static str, value: i32) -> i32 {

@@ -24,12 +24,12 @@ const MAX_NAME_CHARS: usize = 120;
 
 /// The title of a proposal: one line of plain text that mentions nobody.
 pub fn title(analysis: &Analysis) -> String {
-    let failure = one_line(&analysis.title, MAX_TITLE_CHARS - "Fix ".len());
+    let failure = one_line(&analysis.title, MAX_TITLE_CHARS - "Fix: ".len());
     if failure.is_empty() {
         return "Fix a failure found in logs".to_owned();
     }
     // Hosts read mentions and references in titles too.
-    format!("Fix {}", failure.replace('@', "@\u{200b}").replace('#', "#\u{200b}"))
+    format!("Fix: {}", failure.replace('@', "@\u{200b}").replace('#', "#\u{200b}"))
 }
 
 /// The description of a proposal, in Markdown.

@@ -98,7 +98,8 @@ pub(crate) fn unknown(request: &AnalysisRequest) -> Finding {
         None => {
             let message = quoted(&event.message);
             append(&mut cause, &format!("The event holds no exception; it says `{message}`."));
-            message
+            // Of lines that differ in their variables, the template names what they share.
+            if event.template.is_empty() { message } else { quoted(&event.template) }
         }
     };
     append(&mut cause, &ranked(&event.culprits));
