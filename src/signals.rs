@@ -2,14 +2,22 @@
 
 use std::io;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 /// Waits until the program is asked to stop: SIGINT or SIGTERM.
 pub(crate) async fn stop_asked() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
+    listen()?.await;
+    Ok(())
+}
+
+/// Hears from now on that the program is asked to stop; the future waits for it.
+pub(crate) fn listen() -> io::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }

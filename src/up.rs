@@ -42,13 +42,15 @@ async fn run_until_asked(config: &Config, stages: &[String], door: Door) -> Resu
         registry: system.registry_url().to_owned(),
         dir: config.dir()?,
     };
+    // Whoever reads that it has started may stop it at once.
+    let asked = signals::listen()?;
     tell(format_args!("listening on http://{}, stop with ctrl-c", started.listen));
     let mut out = Output::new();
     out.json(&started)?;
     out.flush()?;
 
     let outcome = tokio::select! {
-        asked = signals::stop_asked() => asked.map_err(Into::into),
+        () = asked => Ok(()),
         error = system.failed() => Err(error),
     };
     let stopped = system.stop().await;

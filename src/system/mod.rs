@@ -39,8 +39,8 @@ use crate::{
 
 /// Stages, in the order of the flow.
 pub(crate) const STAGES: [&str; 4] = ["classifier", "analyzer", "proposer", "change-requester"];
-/// How long a stop waits for each part before it goes on without it.
-const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a stop waits for each part, after the time to drain, before it goes on without it.
+const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// What the door lets in, and where it is.
 pub(crate) enum Door {
@@ -57,6 +57,7 @@ pub(crate) struct System {
     address: SocketAddr,
     registry_url: String,
     directory: PathBuf,
+    drain: Duration,
     stages: JoinSet<Result<(), StageError>>,
     doors: JoinSet<()>,
     stop_stages: CancellationToken,
@@ -119,6 +120,7 @@ impl System {
             address,
             registry_url,
             directory,
+            drain: config.limits.drain.into(),
             stages: running,
             doors,
             stop_stages,
@@ -159,8 +161,9 @@ impl System {
     /// Closes the door, drains the stages, and makes sure that everything is on disk.
     pub(crate) async fn stop(mut self) -> Result<()> {
         self.stop_stages.cancel();
+        let patience = self.drain.saturating_add(STOP_GRACE);
         let mut outcome = Ok(());
-        let drained = tokio::time::timeout(STOP_TIMEOUT, async {
+        let drained = tokio::time::timeout(patience, async {
             while let Some(stage) = self.stages.join_next().await {
                 if let Ok(Err(error)) = stage
                     && outcome.is_ok()
@@ -170,11 +173,11 @@ impl System {
             }
         });
         if drained.await.is_err() {
-            outcome = Err(anyhow!("the stages did not drain within {STOP_TIMEOUT:?}"));
+            outcome = Err(anyhow!("the stages did not drain within {patience:?}"));
         }
         self.stop_doors.cancel();
         let closed = async { while self.doors.join_next().await.is_some() {} };
-        if tokio::time::timeout(STOP_TIMEOUT, closed).await.is_err() {
+        if tokio::time::timeout(STOP_GRACE, closed).await.is_err() {
             tracing::warn!("open connections did not end in time");
         }
         let _ = std::fs::remove_file(self.directory.join(REGISTRY_URL_FILE));

@@ -1,10 +1,14 @@
 //! The program from outside: its commands, what they print, and how they end.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod bad_input;
 mod commands;
 mod config;
+mod crash;
 mod decisions;
 mod demo;
 mod real_logs;
+mod spread;
 mod support;
 mod topics;
+mod up;
