@@ -84,7 +84,7 @@ async fn lines_that_are_too_long_or_no_text_are_classified_and_harm_no_other() {
     assert_eq!(ship(&file, "shop/shipped/log")[0]["lines"], 10);
 
     let mut hostile = Vec::new();
-    for unit in [&b"x\0"[..], b"\xff", b"{\"a\":", b"[", b"\x1b[31mx", b"Caused by: "] {
+    for unit in [&b"\0x"[..], b"\xff", b"{\"a\":", b"[", b"\x1b[31mx", b"Caused by: "] {
         hostile.extend_from_slice(&unit.repeat(LONG / 3 / unit.len()));
         hostile.extend_from_slice(b"\n2026-11-22 14:00:05,000 INFO after\n");
     }

@@ -136,6 +136,7 @@ fn the_demo_mends_what_can_be_mended_and_nothing_else() {
     assert_eq!(summary["lines"], lines);
 
     walk_back(&demo.join("pipeline"), requests, &defects);
+    one_trace_from_line_to_request(&demo.join("pipeline"));
 
     let Some(python) = python() else { return };
     let repository = demo.join("bookshop");
@@ -148,6 +149,24 @@ fn the_demo_mends_what_can_be_mended_and_nothing_else() {
         checkout(&repository, request["branch"].as_str().unwrap(), &mended);
         assert_mended(&before, &load(python, &mended), defect);
         unit_tests_pass(python, &mended);
+    }
+}
+
+/// The trace of each change request is that of a raw line, and runs through every topic between.
+fn one_trace_from_line_to_request(pipeline: &Path) {
+    let traces = |topic: &str| -> BTreeSet<String> {
+        let records = run(&["tap", topic, "--dir", text(pipeline)]).good().json();
+        let traceparent = |record: &Value| {
+            let traceparent = record["headers"]["traceparent"].as_str().unwrap();
+            traceparent.split('-').nth(1).unwrap().to_owned()
+        };
+        records.iter().map(traceparent).collect()
+    };
+    let requests = traces("change-requests");
+    assert!(!requests.is_empty());
+    for topic in ["proposed-changes", "analyses", "classified-logs", "raw-logs"] {
+        let missing: Vec<_> = requests.difference(&traces(topic)).cloned().collect();
+        assert!(missing.is_empty(), "{topic} lacks {missing:?}");
     }
 }
 

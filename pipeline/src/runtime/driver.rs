@@ -453,12 +453,11 @@ impl<S: Stage> Driver<S> {
         self.running.abort_all();
         // What a commit that is cut off would have written is read again, or is whole on disk.
         let deadline = deadline.max(tokio::time::Instant::now() + LAST_COMMIT);
-        match tokio::time::timeout_at(deadline, self.commit()).await {
-            Ok(committed) => committed?,
-            Err(_) => {
-                tracing::warn!(stage = self.spec.name, "the last commit did not come through")
-            }
-        }
+        let Ok(committed) = tokio::time::timeout_at(deadline, self.commit()).await else {
+            let message = "the last commit did not come through before the deadline".to_owned();
+            return Err(self.fatal(message));
+        };
+        committed?;
         events::Drained { took: started.elapsed(), abandoned }.emit(&self.metrics);
         let left = self.member.leave().await;
         self.health.finish();
