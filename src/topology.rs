@@ -159,8 +159,8 @@ mod tests {
         let provider = Arc::new(PlaybookProvider::new().unwrap());
         let specs = [
             ClassifierStage::new(ClassifierConfig::default()).spec(),
-            Analyzer::new(provider.clone()).spec(),
-            Proposer::new(provider).spec(),
+            Analyzer::new(provider.clone(), &[]).spec(),
+            Proposer::new(provider, &[]).spec(),
             ChangeRequester.spec(),
         ];
         let stages: Vec<StageDef> = specs.iter().map(as_defined).collect();
