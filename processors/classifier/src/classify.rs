@@ -103,7 +103,10 @@ impl View<'_> {
     pub fn service(&self) -> &str {
         match &self.parsed.service {
             Some(service) => cut(service, MAX_ATTRIBUTE),
-            None => self.source.split('/').next().unwrap_or(""),
+            None => {
+                let end = memchr::memchr(b'/', self.source.as_bytes());
+                slice(self.source, 0, end.unwrap_or(self.source.len()))
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ClassifierConfig;
 use crate::mask::Masker;
-use crate::scan::cut;
+use crate::scan::{cut, slice};
 use join::{Decision, Shape};
 
 /// Lines held back while it is open whether they belong to the pending event.
@@ -89,12 +89,18 @@ impl Context {
     }
 
     /// Adds the last lines of an event.
-    fn add(&mut self, text: &str, config: &ClassifierConfig) {
+    fn add(&mut self, text: String, config: &ClassifierConfig) {
         if config.context_lines == 0 {
             return;
         }
         if memchr::memchr(b'\n', text.as_bytes()).is_none() {
-            return self.add_line(text, config);
+            if text.capacity() > config.context_line_bytes {
+                return self.add_line(&text, config);
+            }
+            while self.lines.len() >= config.context_lines {
+                self.lines.pop_front();
+            }
+            return self.lines.push_back(text);
         }
         let mut last: Vec<&str> = text.rsplit('\n').take(config.context_lines).collect();
         last.reverse();
@@ -203,7 +209,9 @@ impl SourceState {
             Ok(text) => Cow::Borrowed(text),
             Err(_) => String::from_utf8_lossy(bounded),
         };
-        let clean = without_escapes(text.trim_end_matches(['\r', '\n', ' ', '\t']));
+        let is_blank = |byte: u8| matches!(byte, b'\r' | b'\n' | b' ' | b'\t');
+        let end = text.bytes().rposition(|byte| !is_blank(byte)).map_or(0, |last| last + 1);
+        let clean = without_escapes(slice(&text, 0, end));
         let masked = masker.mask(&clean, &mut self.key_lines);
         let kept = cut(&masked.text, config.max_line_bytes);
         let line = Line {
@@ -350,7 +358,7 @@ impl SourceState {
     fn emit(&mut self, config: &ClassifierConfig, sink: &mut impl FnMut(&Assembled, &Context)) {
         if let Some(event) = self.pending.take() {
             sink(&event, &self.context);
-            self.context.add(&event.text, config);
+            self.context.add(event.text, config);
         }
     }
 }

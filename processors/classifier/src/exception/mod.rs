@@ -75,7 +75,10 @@ fn by_runtime(text: &str, rules: &Rules) -> Option<Found> {
 
 /// An exception of which only the first line is there: `ValueError: bad`.
 fn bare(text: &str) -> Option<Found> {
-    let first = text.lines().next().unwrap_or("");
+    let first = match memchr::memchr(b'\n', text.as_bytes()) {
+        Some(_) => text.lines().next().unwrap_or(""),
+        None => text,
+    };
     let header = header(first)?;
     if !is_exception_name(header.type_name) || header.type_name.len() < 8 {
         return None;

@@ -78,7 +78,8 @@ fn card_in(bytes: &[u8], run_start: usize, run_end: usize, spans: &mut Vec<Span>
         let opens =
             at(bytes, start).is_ascii_digit() && (start == 0 || opens_number(at(bytes, start - 1)));
         if !opens {
-            start += 1;
+            // Inside a group of digits no number begins.
+            start = group_end(bytes, start).max(start + 1);
             continue;
         }
         match card_at(bytes, start, run_end) {
@@ -86,9 +87,14 @@ fn card_in(bytes: &[u8], run_start: usize, run_end: usize, spans: &mut Vec<Span>
                 spans.push(Span { start, end, placeholder: "<card>" });
                 start = end;
             }
-            None => start += 1,
+            None => start = group_end(bytes, start),
         }
     }
+}
+
+/// The end of the digits at `pos`.
+fn group_end(bytes: &[u8], pos: usize) -> usize {
+    crate::scan::run_end(bytes, pos, |byte| byte.is_ascii_digit())
 }
 
 fn opens_number(before: u8) -> bool {

@@ -77,7 +77,10 @@ impl<'a> Parsed<'a> {
 
 /// Reads a line. `reference` (microseconds since 1970 UTC) supplies a missing year or day.
 pub fn parse(line: &str, reference: i64) -> Parsed<'_> {
-    let text = line.trim_start_matches(['\u{feff}', ' ', '\t']);
+    let text = match at(line.as_bytes(), 0) {
+        b' ' | b'\t' | 0x80.. => line.trim_start_matches(['\u{feff}', ' ', '\t']),
+        _ => line,
+    };
     let first = at(text.as_bytes(), 0);
     if first == b'{'
         && let Some(parsed) = json::parse(text, reference)

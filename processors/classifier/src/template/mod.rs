@@ -22,7 +22,9 @@ pub fn template(message: &str) -> String {
 
 /// Writes the template of a message behind what `out` holds.
 pub fn template_into(message: &str, out: &mut String) {
-    let first_line = message.trim_start().split('\n').next().unwrap_or("");
+    let message = message.trim_start();
+    let first_end = memchr::memchr(b'\n', message.as_bytes()).unwrap_or(message.len());
+    let first_line = slice(message, 0, first_end);
     let source = cut(first_line, MAX_SOURCE).trim_end();
     let bytes = source.as_bytes();
     let mut pos = 0;
