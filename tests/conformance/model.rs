@@ -220,8 +220,13 @@ impl Run {
             worker = Some(self.join().await);
         }
         let mut worker = worker.unwrap();
-        while self.poll(&mut worker, 200).await {
+        // What an earlier step had brought is still to be committed, whether or not more comes.
+        loop {
+            let is_more = self.poll(&mut worker, 200).await;
             self.commit(&mut worker, usize::MAX).await;
+            if !is_more {
+                break;
+            }
         }
         let input: usize = self.model.input.values().map(Vec::len).sum();
         let done: usize = self.model.done.values().sum();
