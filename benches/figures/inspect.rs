@@ -13,11 +13,11 @@ use serde_json::Value;
 use crate::program::{command, repository, text};
 
 /// How often the file's lines are repeated.
-const REPEAT: usize = 50;
+const REPEAT: usize = 150;
 /// Python with Drain3 installed, where it is not `python3`.
-const PYTHON_VARIABLE: &str = "HEPHAESTUS_DRAIN3_PYTHON";
+const PYTHON_VARIABLE: &str = "DRAIN3_PYTHON";
 /// A Loghub file, where the sample data does not lie beside the repository.
-const FILE_VARIABLE: &str = "HEPHAESTUS_DRAIN3_FILE";
+const FILE_VARIABLE: &str = "DRAIN3_FILE";
 
 /// Prints the lines per second of both, and their ratio.
 pub(crate) fn measure() {

@@ -247,7 +247,7 @@ mod tests {
                 let spans: Vec<&str> = line.split('`').collect();
                 prop_assert!(spans.len() % 2 == 1, "backticks come in pairs: {}", line);
                 let outside: String = spans.iter().step_by(2).copied().collect::<Vec<_>>().join("c");
-                let outside = outside.replace("\\\\", "");
+                let outside = outside.replace("\\\\", "b");
                 for (index, c) in outside.char_indices() {
                     let after = outside[index + c.len_utf8()..].chars().next();
                     let before = outside[..index].chars().next_back();
