@@ -137,6 +137,7 @@ fn the_demo_mends_what_can_be_mended_and_nothing_else() {
 
     walk_back(&demo.join("pipeline"), requests, &defects);
     one_trace_from_line_to_request(&demo.join("pipeline"));
+    secrets_stay_in_raw_logs(&demo.join("pipeline"));
 
     let Some(python) = python() else { return };
     let repository = demo.join("bookshop");
@@ -149,6 +150,30 @@ fn the_demo_mends_what_can_be_mended_and_nothing_else() {
         checkout(&repository, request["branch"].as_str().unwrap(), &mended);
         assert_mended(&before, &load(python, &mended), defect);
         unit_tests_pass(python, &mended);
+    }
+}
+
+/// The sample's logs hold a password, tokens and addresses of customers.
+fn secrets_stay_in_raw_logs(pipeline: &Path) {
+    const SECRETS: [&str; 2] = ["hunter2-example", "@example.com"];
+    let written = |topic: &str| run(&["tap", topic, "--dir", text(pipeline)]).good().stdout;
+    let raw = written("raw-logs");
+    assert!(SECRETS.iter().all(|secret| raw.contains(secret)), "the sample holds them");
+    let topics = [
+        "classified-logs",
+        "classifier-state",
+        "patterns",
+        "analyzer-state",
+        "analyses",
+        "proposed-changes",
+        "change-requests",
+        "change-requester-state",
+    ];
+    for topic in topics {
+        let written = written(topic);
+        for secret in SECRETS {
+            assert!(!written.contains(secret), "{secret} is in {topic}");
+        }
     }
 }
 
