@@ -217,13 +217,24 @@ impl Classifier {
         let record_micros = event.timestamp_ms.saturating_mul(1_000);
         let (first_line, rest) = split_first_line(&event.text);
         let mut parsed = parse::parse(first_line, record_micros);
-        let found = self.exception(&mut parsed, rest);
+        let simple = rest.is_empty() && parsed.stack.is_none() && parsed.error_type.is_none();
+        let recalled = if simple && parsed.request.is_none() {
+            known::recall(&parsed.message, severity(&parsed, None))
+        } else {
+            None
+        };
+        let found = match &recalled {
+            Some(_) => None,
+            None => self.exception(&mut parsed, rest),
+        };
         let message = message(&mut parsed, rest, found.as_ref());
         let exception = found.map(|found| found.exception);
         let severity = severity(&parsed, exception.as_ref());
         let failing = severity >= Severity::Error || exception.is_some();
         let known = match (&exception, &parsed.request) {
-            (None, None) => known::of_message(&message, severity, &self.categories),
+            (None, None) => {
+                recalled.unwrap_or_else(|| known::of_message(&message, severity, &self.categories))
+            }
             (exception, request) => {
                 let template = match request {
                     Some(request) => request_template(request),

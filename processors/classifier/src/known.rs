@@ -15,6 +15,11 @@ const MAX_REMEMBERED: usize = 2_048;
 /// Longest template, in bytes, that is remembered.
 const MAX_TEMPLATE: usize = 512;
 
+/// Messages that one thread remembers; a power of two.
+const MAX_MESSAGES: usize = 8_192;
+/// Longest message, in bytes, that is remembered.
+const MAX_MESSAGE: usize = 384;
+
 /// What follows from an event's template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Known {
@@ -46,11 +51,76 @@ struct Memory {
     templates: HashMap<String, Slots>,
     /// Where the template at hand is written.
     scratch: String,
+    messages: Messages,
+}
+
+/// Messages without an exception that came lately, each in the slot that its hash names.
+#[derive(Default)]
+struct Messages {
+    slots: Vec<Option<Message>>,
+}
+
+struct Message {
+    text: String,
+    class: usize,
+    known: Rc<Known>,
+}
+
+impl Messages {
+    fn recall(&self, text: &str, class: usize) -> Option<&Rc<Known>> {
+        let message = self.slots.get(slot_of(text, class))?.as_ref()?;
+        (message.class == class && message.text == text).then_some(&message.known)
+    }
+
+    fn remember(&mut self, text: &str, class: usize, known: &Rc<Known>) {
+        if text.len() > MAX_MESSAGE || known.template.len() > MAX_TEMPLATE {
+            return;
+        }
+        if self.slots.is_empty() {
+            self.slots.resize_with(MAX_MESSAGES, || None);
+        }
+        let Some(slot) = self.slots.get_mut(slot_of(text, class)) else { return };
+        let mut kept = slot.take().map(|message| message.text).unwrap_or_default();
+        kept.clear();
+        kept.push_str(text);
+        *slot = Some(Message { text: kept, class, known: Rc::clone(known) });
+    }
+}
+
+/// The slot of a message. Messages that share one only forget each other.
+fn slot_of(text: &str, class: usize) -> usize {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut hash = (text.len() as u64) << 2 | class as u64;
+    let mut step = |word: u64| hash = (hash.rotate_left(23) ^ word).wrapping_mul(FACTOR);
+    let (words, rest) = text.as_bytes().as_chunks::<8>();
+    for word in words {
+        step(u64::from_le_bytes(*word));
+    }
+    let mut last = [0u8; 8];
+    for (target, source) in last.iter_mut().zip(rest) {
+        *target = *source;
+    }
+    step(u64::from_le_bytes(last));
+    (hash >> (u64::BITS - MAX_MESSAGES.ilog2())) as usize
+}
+
+/// The class of a severity: the rules do not tell apart what shares one.
+fn class_of(severity: Severity) -> usize {
+    match severity {
+        severity if severity >= Severity::Error => 2,
+        Severity::Warn => 1,
+        _ => 0,
+    }
 }
 
 thread_local! {
     // The rules are a fixed table, so that what one classifier learned holds for every other.
     static MEMORY: RefCell<Memory> = RefCell::default();
+}
+
+/// What is known of a message that came before. There is no exception in a message that is known.
+pub(crate) fn recall(message: &str, severity: Severity) -> Option<Rc<Known>> {
+    MEMORY.with_borrow(|memory| memory.messages.recall(message, class_of(severity)).cloned())
 }
 
 /// What is known of a line without an exception, by its message.
@@ -61,6 +131,7 @@ pub(crate) fn of_message(message: &str, severity: Severity, categories: &Categor
         template::template_into(message, &mut template);
         let known = memory.known(&template, severity, categories);
         memory.scratch = template;
+        memory.messages.remember(message, class_of(severity), &known);
         known
     })
 }
@@ -70,11 +141,7 @@ impl Memory {
         if template.len() > MAX_TEMPLATE {
             return Rc::new(Known::of_line(template, severity, categories));
         }
-        let class = match severity {
-            severity if severity >= Severity::Error => 2,
-            Severity::Warn => 1,
-            _ => 0,
-        };
+        let class = class_of(severity);
         if let Some(slots) = self.templates.get_mut(template) {
             if let Some(Some(known)) = slots.get(class) {
                 return Rc::clone(known);
@@ -114,6 +181,7 @@ mod tests {
             let message = format!("connection of {word} refused after 7 s");
             for severity in [Severity::Info, Severity::Warn, Severity::Error, Severity::Info] {
                 let known = of_message(&message, severity, &categories);
+                assert_eq!(recall(&message, severity).as_ref(), Some(&known));
                 let template = template::template(&message);
                 assert_eq!(*known, Known::of_line(&template, severity, &categories));
             }

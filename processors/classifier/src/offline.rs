@@ -123,12 +123,19 @@ impl<'a> Inspection<'a> {
                 if chunk.is_empty() {
                     break;
                 }
-                read_any = true;
                 let (taken, end) = match memchr::memchr(b'\n', chunk) {
                     Some(found) => (found, found + 1),
                     None => (chunk.len(), chunk.len()),
                 };
                 ended = end > taken;
+                // A line that lies in one piece, as most do, is not copied.
+                if ended && !read_any && taken <= bound {
+                    self.line(chunk.get(..taken).unwrap_or(&[]), sink);
+                    input.consume(end);
+                    ended = false;
+                    continue;
+                }
+                read_any = true;
                 let room = bound.saturating_sub(line.len()).min(taken);
                 line.extend_from_slice(chunk.get(..room).unwrap_or(&[]));
                 input.consume(end);

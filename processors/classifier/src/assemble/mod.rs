@@ -417,7 +417,8 @@ pub(crate) fn runs(first: u64, last: u64, gaps: &[(u64, u64)]) -> Vec<(u64, u64)
 fn without_escapes(text: &str) -> Cow<'_, str> {
     const ESCAPE: char = '\u{1b}';
     let is_control = |byte: u8| byte < b' ' && byte != b'\t';
-    if !text.bytes().any(is_control) {
+    // Without a way out of the loop, many bytes are compared at once.
+    if !text.bytes().fold(false, |found, byte| found | is_control(byte)) {
         return Cow::Borrowed(text);
     }
     let mut clean = String::with_capacity(text.len());

@@ -8,7 +8,7 @@ mod tokens;
 
 use std::borrow::Cow;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Input};
 
 use crate::scan::{at, from};
 
@@ -59,6 +59,8 @@ pub struct Masker {
     automaton: Option<AhoCorasick>,
     needles: Vec<Needle>,
     sieve: Sieve,
+    /// Bytes of the longest needle.
+    longest: usize,
     extra_keys: Vec<String>,
 }
 
@@ -96,7 +98,8 @@ impl Masker {
             .build(&texts)
             .ok();
         let sieve = Sieve::new(&texts);
-        Self { automaton, needles, sieve, extra_keys }
+        let longest = texts.iter().map(String::len).max().unwrap_or(0);
+        Self { automaton, needles, sieve, longest, extra_keys }
     }
 
     /// Masks one line. `key_lines` is the source's state: lines of a private key still awaited.
@@ -124,8 +127,11 @@ impl Masker {
         if !self.sieve.may_hold(bytes) {
             return spans;
         }
+        let Some((first, last)) = self.sieve.range(bytes) else { return spans };
+        // No needle begins outside the range, so that none is missed outside the searched part.
+        let searched = Input::new(bytes).span(first..bytes.len().min(last + self.longest));
         let mut done = 0;
-        for found in automaton.find_iter(bytes) {
+        for found in automaton.find_iter(searched) {
             if found.start() < done {
                 continue;
             }
@@ -263,6 +269,10 @@ mod tests {
             ("mail to bob.b@example.org now".into(), "mail to <email> now"),
             ("card 4111 1111 1111 1111 ok".into(), "card <card> ok"),
             ("card=5555555555554444".into(), "card=<card>"),
+            (
+                "check pass; token=abcdef, password=hunter2; passed".into(),
+                "check pass; token=<secret:token>, password=<secret:password>; passed",
+            ),
         ];
         for (line, expected) in cases {
             assert_eq!(mask(&line), expected);

@@ -3,19 +3,21 @@
 
 use crate::scan::at;
 
-/// Bytes of a needle that are compared.
+/// Bytes of a needle that are compared in the quick pass.
 const COMPARED: usize = 3;
+/// Bytes of a needle that are compared where the quick pass found something.
+const COMPARED_CLOSELY: usize = 6;
 
 /// For each place in a needle and each byte, the needles that have it there, one bit each. The steps
 /// of a pass do not wait for one another, as those of an automaton do.
 #[derive(Debug, Clone)]
 pub(super) struct Sieve {
-    places: Box<[[u64; 256]; COMPARED]>,
+    places: Box<[[u64; 256]; COMPARED_CLOSELY]>,
 }
 
 impl Sieve {
     pub(super) fn new(needles: &[String]) -> Self {
-        let mut places = Box::new([[0u64; 256]; COMPARED]);
+        let mut places = Box::new([[0u64; 256]; COMPARED_CLOSELY]);
         for (index, needle) in needles.iter().enumerate() {
             let bit = 1u64 << (index % 64);
             for (place, masks) in places.iter_mut().enumerate() {
@@ -49,9 +51,27 @@ impl Sieve {
         found != 0
     }
 
+    /// The first and the last position at which a needle may begin, compared more closely.
+    pub(super) fn range(&self, line: &[u8]) -> Option<(usize, usize)> {
+        let mut range = None;
+        for pos in 0..line.len() {
+            let mut needles = self.needles_at(at(line, pos), at(line, pos + 1), at(line, pos + 2));
+            if needles == 0 {
+                continue;
+            }
+            for (place, masks) in self.places.iter().enumerate().skip(COMPARED) {
+                needles &= masks[usize::from(at(line, pos + place))];
+            }
+            if needles != 0 {
+                range = Some((range.map_or(pos, |(first, _)| first), pos));
+            }
+        }
+        range
+    }
+
     #[inline]
     fn needles_at(&self, first: u8, second: u8, third: u8) -> u64 {
-        let [firsts, seconds, thirds] = &*self.places;
+        let [firsts, seconds, thirds, ..] = &*self.places;
         firsts[usize::from(first)] & seconds[usize::from(second)] & thirds[usize::from(third)]
     }
 }
@@ -71,6 +91,15 @@ mod tests {
                     assert!(sieve.may_hold(format!("{around}{text}{around}").as_bytes()));
                 }
             }
+        }
+        let ranges = [
+            ("", None),
+            ("check pass; no passport", None),
+            ("a passWORD=1", Some((2, 2))),
+            ("x@y, password, hf_1, hf", Some((1, 15))),
+        ];
+        for (line, expected) in ranges {
+            assert_eq!(sieve.range(line.as_bytes()), expected, "{line}");
         }
         for line in ["", "a", "ba", "block of size 5 from 10.0.0.1", "pass word"] {
             assert_eq!(sieve.may_hold(line.as_bytes()), line == "pass word", "{line}");
