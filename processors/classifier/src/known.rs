@@ -54,9 +54,12 @@ struct Memory {
     messages: Messages,
 }
 
-/// Messages without an exception that came lately, each in the slot that its hash names.
+/// Messages without an exception that came lately, each in the slot that its hash names. One is
+/// kept when it comes again: those that never do cost no copy.
 #[derive(Default)]
 struct Messages {
+    /// For each slot, a part of the hash of the message that came last.
+    tags: Vec<u32>,
     slots: Vec<Option<Message>>,
 }
 
@@ -68,7 +71,11 @@ struct Message {
 
 impl Messages {
     fn recall(&self, text: &str, class: usize) -> Option<&Rc<Known>> {
-        let message = self.slots.get(slot_of(text, class))?.as_ref()?;
+        let (index, tag) = place_of(text, class);
+        if self.tags.get(index) != Some(&tag) {
+            return None;
+        }
+        let message = self.slots.get(index)?.as_ref()?;
         (message.class == class && message.text == text).then_some(&message.known)
     }
 
@@ -78,17 +85,22 @@ impl Messages {
         }
         if self.slots.is_empty() {
             self.slots.resize_with(MAX_MESSAGES, || None);
+            self.tags.resize(MAX_MESSAGES, 0);
         }
-        let Some(slot) = self.slots.get_mut(slot_of(text, class)) else { return };
-        let mut kept = slot.take().map(|message| message.text).unwrap_or_default();
-        kept.clear();
-        kept.push_str(text);
-        *slot = Some(Message { text: kept, class, known: Rc::clone(known) });
+        let (index, tag) = place_of(text, class);
+        let Some(last) = self.tags.get_mut(index) else { return };
+        if *last != tag {
+            *last = tag;
+            return;
+        }
+        if let Some(slot) = self.slots.get_mut(index) {
+            *slot = Some(Message { text: text.to_owned(), class, known: Rc::clone(known) });
+        }
     }
 }
 
-/// The slot of a message. Messages that share one only forget each other.
-fn slot_of(text: &str, class: usize) -> usize {
+/// The slot of a message, and its tag there. Messages that share a slot only forget each other.
+fn place_of(text: &str, class: usize) -> (usize, u32) {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut hash = (text.len() as u64) << 2 | class as u64;
     let mut step = |word: u64| hash = (hash.rotate_left(23) ^ word).wrapping_mul(FACTOR);
@@ -101,7 +113,7 @@ fn slot_of(text: &str, class: usize) -> usize {
         *target = *source;
     }
     step(u64::from_le_bytes(last));
-    (hash >> (u64::BITS - MAX_MESSAGES.ilog2())) as usize
+    ((hash >> (u64::BITS - MAX_MESSAGES.ilog2())) as usize, (hash >> 16) as u32)
 }
 
 /// The class of a severity: the rules do not tell apart what shares one.
@@ -181,6 +193,7 @@ mod tests {
             let message = format!("connection of {word} refused after 7 s");
             for severity in [Severity::Info, Severity::Warn, Severity::Error, Severity::Info] {
                 let known = of_message(&message, severity, &categories);
+                assert_eq!(of_message(&message, severity, &categories), known);
                 assert_eq!(recall(&message, severity).as_ref(), Some(&known));
                 let template = template::template(&message);
                 assert_eq!(*known, Known::of_line(&template, severity, &categories));
