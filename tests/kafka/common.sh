@@ -32,13 +32,15 @@ listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 # Whether the process of this file runs. One that ended and was not yet waited for does not, nor does another that got
 # the same id since.
 alive() {
-    local file="$1" id state words
+    local file="$1" id state words threads
     [ -s "$file" ] || return 1
     id="$(<"$file")"
     kill -0 "$id" 2>/dev/null || return 1
     if [ -r "/proc/$id/stat" ]; then
         state="$(sed 's/.*) \(.\) .*/\1/' "/proc/$id/stat" 2>/dev/null)" || return 1
-        if [ "$state" = Z ]; then return 1; fi
+        # The first thread may have ended while others still hold ports and files.
+        threads=("/proc/$id/task/"*)
+        if [ "$state" = Z ] && [ "${#threads[@]}" -le 1 ]; then return 1; fi
         # While a process is taken down its words are gone already, and its ports are not.
         words="$(tr '\0' ' ' <"/proc/$id/cmdline" 2>/dev/null)" || return 1
         case "$words" in '' | *"${file%/*}/"*) ;; *) return 1 ;; esac
