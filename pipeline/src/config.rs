@@ -24,6 +24,8 @@ use tree::{Node, Value};
 
 /// What every variable's name begins with.
 pub const PREFIX: &str = "HEPHAESTUS_";
+/// What the names of variables begin with that are for tests, and never keys.
+pub const TEST_PREFIX: &str = "HEPHAESTUS_TEST_";
 /// Largest configuration file, in bytes.
 pub const LARGEST_FILE: u64 = 1 << 20;
 
@@ -76,10 +78,12 @@ impl Loader {
         self.variables(std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))))
     }
 
-    /// Takes those variables that begin with [`PREFIX`].
+    /// Takes those variables that begin with [`PREFIX`], save those of [`TEST_PREFIX`].
     #[must_use]
     pub fn variables(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        let ours = variables.into_iter().filter(|(name, _)| name.starts_with(PREFIX));
+        let ours = variables
+            .into_iter()
+            .filter(|(name, _)| name.starts_with(PREFIX) && !name.starts_with(TEST_PREFIX));
         self.variables.extend(ours);
         self
     }

@@ -13,7 +13,7 @@ pub(super) const SECRET: &str = "$hephaestus::Secret";
 const HIDDEN: &str = "(secret)";
 
 /// A token or a password. Shows itself only to [`Secret::expose`].
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 /// Why a secret cannot be had.

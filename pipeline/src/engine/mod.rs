@@ -3,6 +3,8 @@
 //! The runtime sees an engine through these traits alone.
 
 pub mod embedded;
+pub mod kafka;
+pub mod pages;
 
 use std::{sync::Arc, time::Duration};
 
