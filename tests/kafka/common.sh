@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154  # `here` is set by who includes this
 # What the scripts of this directory share: messages, free ports, and processes that are known by a file with their id.
 
 # Where jars and the registry are kept: outside the clone, fetched once.

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154  # `dir` is set by who includes this
 # The listeners of `broker up --secure`, for the tests of TLS, mTLS and SASL.
 #
 # DIR gets ca.pem, client.pem and client.key, and the file `password` with the password of the user `hephaestus`.
