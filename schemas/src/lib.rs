@@ -19,7 +19,9 @@ pub use change::{
     ActorKind, ChangeRequest, ChangeRequestEvent, Decision, Edit, GateResult, ProposalStatus,
     ProposedChange, Verdict,
 };
-pub use codec::{Codec, CodecLimits, DecodeError, EncodeError, RegistryError, Writer};
+pub use codec::{
+    Codec, CodecLimits, DecodeError, EncodeError, RegistryEndpoint, RegistryError, Writer,
+};
 pub use log::{ClassifiedLog, Exception, Frame, Pattern, Severity};
 pub use node::{AuditEvent, Mode, Node, NodeStatus, Outcome, Policy};
 pub use state::{StateEntry, TimerEntry};

@@ -1,6 +1,6 @@
 //! Asks a schema registry over HTTP, and says of each failure whether it is worth another try.
 
-use std::{error::Error as _, time::Duration};
+use std::error::Error as _;
 
 use schema_registry_converter::{
     async_impl::schema_registry::{SrSettings, get_schema_by_id, post_schema},
@@ -8,10 +8,10 @@ use schema_registry_converter::{
     schema_registry_common::{RawError, SchemaType, SuppliedSchema},
 };
 
-use super::error::RegistryError;
-
-/// Longest wait for one answer.
-const TIMEOUT: Duration = Duration::from_secs(10);
+use super::{
+    endpoint::{RegistryEndpoint, TIMEOUT},
+    error::RegistryError,
+};
 
 /// A registry at one address.
 pub(super) struct RegistryClient {
@@ -20,21 +20,14 @@ pub(super) struct RegistryClient {
 
 impl RegistryClient {
     /// Checks the address; connects only when it is first asked.
-    pub(super) fn new(url: &str) -> Result<Self, RegistryError> {
-        let address_error = |reason: String| RegistryError::Address { url: url.to_owned(), reason };
-        let Some((scheme, rest)) = url.split_once("://") else {
-            return Err(address_error("should be http://host:port".to_owned()));
-        };
-        if !matches!(scheme, "http" | "https") || rest.is_empty() {
-            return Err(address_error("should be http://host:port".to_owned()));
-        }
-        let mut builder = SrSettings::new_builder(url.trim_end_matches('/').to_owned());
+    pub(super) fn new(endpoint: &RegistryEndpoint) -> Result<Self, RegistryError> {
+        let mut builder = SrSettings::new_builder(endpoint.check()?.to_owned());
         builder.set_timeout(TIMEOUT);
-        if is_loopback(rest) {
-            // A proxy from the environment cannot reach the registry of this very process.
-            builder.no_proxy();
+        if let Some(username) = &endpoint.username {
+            builder.set_basic_authorization(username, endpoint.password.as_deref());
         }
-        let settings = builder.build().map_err(|error| address_error(describe(&error)))?;
+        let settings = builder.build_with(endpoint.http()?);
+        let settings = settings.map_err(|error| endpoint.wrong(&describe(&error)))?;
         Ok(Self { settings })
     }
 
@@ -69,16 +62,6 @@ impl RegistryClient {
         }
         Ok(registered.schema)
     }
-}
-
-/// Whether the host in `host:port/path` is this machine.
-fn is_loopback(rest: &str) -> bool {
-    let authority = rest.split('/').next().unwrap_or_default();
-    if authority.starts_with("[::1]") {
-        return true;
-    }
-    let host = authority.split(':').next().unwrap_or_default();
-    host == "localhost" || host.starts_with("127.")
 }
 
 /// Sorts a failure by Confluent's error code (its API reference lists them); codes have either the
@@ -138,15 +121,5 @@ mod tests {
             reason: "said so".to_owned(),
         };
         assert_eq!(classify(&answer(409), "analyses-value"), expected);
-    }
-
-    #[test]
-    fn only_this_machine_is_asked_past_the_proxy() {
-        for host in ["127.0.0.1:8081", "localhost", "localhost:1/x", "[::1]:8081"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in ["localhost.example.com", "registry:8081", "[::2]:1"] {
-            assert!(!is_loopback(host), "{host}");
-        }
     }
 }

@@ -4,6 +4,7 @@
 
 mod client;
 pub mod datum;
+mod endpoint;
 mod error;
 mod json;
 
@@ -20,6 +21,7 @@ use dashmap::DashMap;
 use serde_avro_fast::Schema;
 use tokio::sync::Mutex;
 
+pub use endpoint::RegistryEndpoint;
 pub use error::{DecodeError, EncodeError, RegistryError};
 
 use crate::{Exception, Value, topics, wire};
@@ -100,8 +102,19 @@ impl Codec {
     /// # Errors
     /// [`RegistryError::Address`] where it is no address.
     pub fn connect(registry_url: &str, limits: CodecLimits) -> Result<Self, RegistryError> {
+        Self::connect_to(&RegistryEndpoint::new(registry_url), limits)
+    }
+
+    /// The same for a registry that asks for a login or has a certificate of its own.
+    ///
+    /// # Errors
+    /// [`RegistryError::Address`] where it cannot be asked this way.
+    pub fn connect_to(
+        endpoint: &RegistryEndpoint,
+        limits: CodecLimits,
+    ) -> Result<Self, RegistryError> {
         let inner = Inner {
-            client: RegistryClient::new(registry_url)?,
+            client: RegistryClient::new(endpoint)?,
             limits,
             registered: DashMap::new(),
             known: DashMap::new(),
