@@ -11,7 +11,7 @@ const ABOUT: &str =
 const AFTER_HELP: &str = "\
 Flags win over HEPHAESTUS_* variables, those win over the file of --config; `hephaestus config
 example` documents every key. Standard output is data, standard error is for people.
-Exit codes: 0 done, 1 failed, 2 wrong usage.";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 `topology plan --check` found differences.";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -95,7 +95,7 @@ pub(crate) enum Command {
     /// Check or explain the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Check, draw or create the topics
+    /// Check and draw the topology; make topics and subjects follow it
     #[command(subcommand)]
     Topology(TopologyCommand),
 }
@@ -119,10 +119,10 @@ pub(crate) struct UpArgs {
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Stages to run
+    /// Stages to run: classifier, analyzer, proposer, change-requester; or gateway, for POST /v1/logs
     #[arg(required = true, value_name = "STAGE")]
     pub(crate) stages: Vec<String>,
-    /// Address for /livez, /readyz and /metrics; port 0 takes a free one
+    /// Address for /livez, /readyz and /metrics, and of the gateway; port 0 takes a free one
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
 }
@@ -216,9 +216,20 @@ pub(crate) enum TopologyCommand {
     /// Say whether the wiring of topics and stages can work
     Validate,
     /// Say what `apply` would do
-    Plan,
-    /// Create the topics that are missing
-    Apply,
+    Plan {
+        /// Plan as `apply --grow` would do it
+        #[arg(long)]
+        grow: bool,
+        /// End with code 3 where anything differs
+        #[arg(long)]
+        check: bool,
+    },
+    /// Make topics and subjects what they should be; shrinks and deletes nothing
+    Apply {
+        /// Give topics more partitions where they should have more: keys move to other partitions
+        #[arg(long)]
+        grow: bool,
+    },
     /// Write the topology down
     Describe {
         /// text, mermaid or dot

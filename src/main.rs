@@ -30,7 +30,7 @@ use crate::{
     cli::{Cli, Command, ConfigCommand},
     config::Config,
     output::{ReaderGone, tell},
-    usage::WrongUsage,
+    usage::{Differs, WrongUsage},
 };
 
 fn main() -> ExitCode {
@@ -45,7 +45,13 @@ fn main() -> ExitCode {
         Err(error) if error.is::<ReaderGone>() => ExitCode::SUCCESS,
         Err(error) => {
             tell(format_args!("hephaestus: {error:#}"));
-            if error.is::<WrongUsage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+            if error.is::<WrongUsage>() {
+                ExitCode::from(2)
+            } else if error.is::<Differs>() {
+                ExitCode::from(3)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

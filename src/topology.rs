@@ -1,16 +1,20 @@
-//! `hephaestus topology`: checks, draws and creates the topics.
+//! `hephaestus topology`: checks and draws the topology, and makes an engine and a registry follow it.
+//!
+//! Nothing is shrunk or deleted; what was done is said, also where the rest failed.
 
-use std::time::Duration;
+mod directory;
+mod figures;
 
 use anyhow::{Result, bail};
-use hephaestus_pipeline::engine::{Cleanup, TopicInfo, TopicSpec};
-use hephaestus_topology::{Existing, Step, TopicDef, Topology, describe, pipeline, plan, validate};
+use hephaestus_pipeline::engine::{Cleanup, TopicSpec};
+use hephaestus_topology::{Step, TopicDef, Topology, describe, pipeline, validate};
 
 use crate::{
-    access::{self, Access},
-    cli::TopologyCommand,
+    access::Access,
+    cli::{EngineKind, TopologyCommand},
     config::Config,
     output::{Output, tell},
+    usage::Differs,
 };
 
 /// Runs a subcommand of `topology`.
@@ -26,21 +30,31 @@ pub(crate) async fn run(command: TopologyCommand, config: &Config) -> Result<()>
                 topology.stages.len()
             ));
         }
-        TopologyCommand::Describe { format } => out.text(&describe(&topology, format))?,
-        TopologyCommand::Plan => {
-            check(&topology)?;
-            let access = access::open_if_there(config).await?;
-            let steps = plan(&topology, &existing(access.as_ref()).await?);
-            let shown = show(&steps, &mut out);
-            access::close(access).await?;
-            shown?;
+        TopologyCommand::Describe { format } => {
+            let figures = figures::gather(config, &topology).await;
+            out.text(&describe(&topology, figures.as_ref(), format))?;
         }
-        TopologyCommand::Apply => {
+        TopologyCommand::Plan { grow, check: checks } => {
             check(&topology)?;
-            let access = access::open_or_create(config).await?;
-            let result = apply(&topology, &access, &mut out).await;
-            access.close().await?;
-            result?;
+            let steps = match config.engine {
+                EngineKind::Embedded => directory::plan(config, &topology, grow).await?,
+                EngineKind::Kafka => bail!("later"),
+            };
+            show(&steps, &mut out)?;
+            refuse(&steps)?;
+            let differences = steps.iter().filter(|step| step.is_difference()).count();
+            if checks && differences > 0 {
+                return Err(Differs(differences).into());
+            }
+        }
+        TopologyCommand::Apply { grow } => {
+            check(&topology)?;
+            match config.engine {
+                EngineKind::Embedded => {
+                    directory::apply(config, &topology, grow, &mut out).await?;
+                }
+                EngineKind::Kafka => bail!("later"),
+            }
         }
     }
     out.flush()
@@ -55,41 +69,19 @@ fn check(topology: &Topology) -> Result<()> {
     bail!("topology cannot work:\n  {}", lines.join("\n  "));
 }
 
-async fn existing(access: Option<&Access>) -> Result<Vec<Existing>> {
-    let Some(access) = access else {
-        return Ok(Vec::new());
-    };
-    Ok(access.log.topics().await?.iter().map(to_existing).collect())
-}
-
 fn show(steps: &[Step], out: &mut Output) -> Result<()> {
     for step in steps {
         out.line(step)?;
     }
-    out.flush()?;
-    let refused = steps.iter().filter(|step| step.is_refusal()).count();
-    if refused > 0 {
-        bail!("{refused} topics differ in what cannot be changed");
-    }
-    Ok(())
+    out.flush()
 }
 
-async fn apply(topology: &Topology, access: &Access, out: &mut Output) -> Result<()> {
-    let steps = plan(topology, &existing(Some(access)).await?);
-    show(&steps, out)?;
-    let mut missing = Vec::new();
-    for step in &steps {
-        if let Step::Create(topic) = step {
-            missing.push(to_spec(topic));
-        }
+/// An error where a plan cannot be applied as a whole: then nothing of it is.
+fn refuse(steps: &[Step]) -> Result<()> {
+    let refused = steps.iter().filter(|step| step.is_refusal()).count();
+    if refused > 0 {
+        bail!("{refused} topics or subjects differ in what cannot be changed; nothing is changed");
     }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let Some(engine) = &access.engine else {
-        bail!("{} is in use by a running pipeline; stop it to create topics", access.dir.display());
-    };
-    engine.create_topics(&missing).await?;
     Ok(())
 }
 
@@ -112,21 +104,6 @@ pub(crate) fn to_spec(topic: &TopicDef) -> TopicSpec {
         }
     };
     TopicSpec { name: topic.name.as_str().into(), partitions: topic.partitions, cleanup }
-}
-
-fn to_existing(info: &TopicInfo) -> Existing {
-    let cleanup = match info.spec.cleanup {
-        Cleanup::Compact => hephaestus_topology::Cleanup::Compact,
-        Cleanup::Delete { retention_ms, retention_bytes } => hephaestus_topology::Cleanup::Delete {
-            retention: retention_ms.map_or(Duration::MAX, Duration::from_millis),
-            retention_bytes,
-        },
-    };
-    Existing {
-        name: info.spec.name.to_string(),
-        partitions: info.spec.partitions,
-        cleanup: Some(cleanup),
-    }
 }
 
 #[cfg(test)]

@@ -6,15 +6,27 @@ mod describe;
 mod pipeline;
 mod plan;
 mod profile;
+pub mod registry;
+mod settings;
+mod start;
+mod step;
+mod units;
 mod validate;
+mod wanted;
 
-pub use describe::{Format, describe};
+pub use describe::{Figures, Format, Lag, TopicFigures, describe};
 pub use pipeline::{SCHEMAS, pipeline};
-pub use plan::{Existing, Step, plan};
-pub use profile::{MAX_PARTITIONS, Profile, ProfileError, nearest};
+pub use plan::{Live, LiveSubject, LiveTopic, Options, plan};
+pub use profile::{MAX_PARTITIONS, MAX_REPLICAS, Profile, ProfileError, nearest};
+pub use settings::{Compatibility, DEFAULT, OtherCluster, ProfileName, Settings};
+pub use start::{StartCheck, check_start};
+pub use step::{Change, Step};
 pub use validate::{Problem, validate};
+pub use wanted::{Target, WantedTopic, cleanup_configs, config, wanted};
 
 use std::time::Duration;
+
+use hephaestus_schemas::registry::Level;
 
 /// What the values of a topic are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +84,21 @@ pub struct TopicDef {
     pub value: ValueType,
     /// What happens to old records.
     pub cleanup: Cleanup,
+    /// Largest record in bytes, with key and headers.
+    pub max_record_bytes: u64,
+}
+
+/// A subject of the schema registry: the schema of a topic's values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubjectDef {
+    /// Name, as [`hephaestus_schemas::topics::subject`] makes it.
+    pub subject: String,
+    /// Full name of the record.
+    pub record: &'static str,
+    /// The schema as JSON.
+    pub schema: &'static str,
+    /// Which changes of the schema the registry has to allow.
+    pub compatibility: Level,
 }
 
 /// A stage, or one who stands outside the pipeline and reads or writes topics.
@@ -98,6 +125,12 @@ pub struct Topology {
     pub stages: Vec<StageDef>,
     /// Who writes and reads from outside the pipeline.
     pub outside: Vec<StageDef>,
+    /// Subjects of the schema registry, in the order of their topics.
+    pub subjects: Vec<SubjectDef>,
+    /// Copies of each partition, on as many brokers.
+    pub replication_factor: u16,
+    /// Copies that have to be written before a write is acknowledged.
+    pub min_insync_replicas: u16,
 }
 
 impl Topology {

@@ -5,16 +5,20 @@ use hephaestus_schemas::{
     StateEntry, Value,
     topics::{
         ANALYSES, AUDIT, CHANGE_REQUESTS, CLASSIFIED_LOGS, DECISIONS, NODES, PATTERNS,
-        PROPOSED_CHANGES, RAW_LOGS, dead_letter_topic, state_topic,
+        PROPOSED_CHANGES, RAW_LOGS, dead_letter_topic, state_topic, subject,
     },
+    value,
 };
 
 use crate::{
-    Cleanup, MAX_PARTITIONS, Profile, ProfileError, StageDef, TopicDef, Topology, ValueType,
-    nearest,
+    Cleanup, MAX_PARTITIONS, MAX_REPLICAS, Profile, ProfileError, StageDef, SubjectDef, TopicDef,
+    Topology, ValueType, nearest,
 };
 
-/// Topic in which the registry of the embedded engine keeps its schemas.
+/// Room for the headers that a dead letter has besides those of its record, in bytes.
+const DEAD_LETTER_HEADERS: u64 = 16 << 10;
+
+/// Topic in which our registry keeps its schemas, as Confluent's does.
 pub const SCHEMAS: &str = "_schemas";
 
 /// Makes the pipeline's topology.
@@ -32,9 +36,20 @@ pub fn pipeline(profile: &Profile) -> Result<Topology, ProfileError> {
         key: "subject and version",
         value: ValueType::Json,
         cleanup: Cleanup::Compact,
+        max_record_bytes: profile.max_value_bytes,
     });
+    let subjects = subjects(profile, &topics);
     check(profile, &topics)?;
-    Ok(Topology { topics, stages, outside: outside() })
+    check_replicas(profile)?;
+    check_subjects(profile, &subjects)?;
+    Ok(Topology {
+        topics,
+        stages,
+        outside: outside(),
+        subjects,
+        replication_factor: profile.replication_factor,
+        min_insync_replicas: profile.min_insync_replicas,
+    })
 }
 
 fn stages() -> Vec<StageDef> {
@@ -100,6 +115,7 @@ fn main_topics(profile: &Profile) -> Vec<TopicDef> {
         key,
         value,
         cleanup,
+        max_record_bytes: record_bound(name, profile),
     };
     vec![
         topic(RAW_LOGS, "source", ValueType::Bytes, logs),
@@ -129,14 +145,18 @@ fn add_stage_topics(stages: &[StageDef], profile: &Profile, topics: &mut Vec<Top
                 key: "state key",
                 value: ValueType::Avro(StateEntry::NAME),
                 cleanup: Cleanup::Compact,
+                max_record_bytes: profile.max_value_bytes,
             });
         }
+        let inputs = stage.reads.iter().map(|input| record_bound(input, profile));
+        let largest_input = inputs.max().unwrap_or(0);
         topics.push(TopicDef {
             name: dead_letter_topic(stage.name),
             partitions,
             key: "original key",
             value: ValueType::Bytes,
             cleanup: Cleanup::Delete { retention: profile.result_retention, retention_bytes: None },
+            max_record_bytes: largest_input.saturating_add(DEAD_LETTER_HEADERS),
         });
     }
 }
@@ -144,6 +164,51 @@ fn add_stage_topics(stages: &[StageDef], profile: &Profile, topics: &mut Vec<Top
 fn partitions_of(topic: &str, profile: &Profile) -> u32 {
     let set = profile.partitions.get(topic).copied();
     set.unwrap_or(profile.default_partitions)
+}
+
+fn record_bound(topic: &str, profile: &Profile) -> u64 {
+    if topic == RAW_LOGS { profile.max_line_bytes } else { profile.max_value_bytes }
+}
+
+/// The schemas of all topics whose values are Avro.
+fn subjects(profile: &Profile, topics: &[TopicDef]) -> Vec<SubjectDef> {
+    let mut subjects = Vec::new();
+    for topic in topics {
+        let ValueType::Avro(record) = topic.value else {
+            continue;
+        };
+        let Some((_, schema)) = value::ALL.iter().find(|(name, _)| *name == record) else {
+            continue;
+        };
+        let subject = subject(&topic.name);
+        let own = profile.subject_compatibility.get(&subject).copied();
+        let compatibility = own.unwrap_or(profile.compatibility);
+        subjects.push(SubjectDef { subject, record, schema, compatibility });
+    }
+    subjects
+}
+
+fn check_replicas(profile: &Profile) -> Result<(), ProfileError> {
+    let (replicas, min_insync) = (profile.replication_factor, profile.min_insync_replicas);
+    if replicas == 0 || replicas > MAX_REPLICAS {
+        return Err(ProfileError::Replicas(replicas));
+    }
+    if min_insync == 0 || min_insync > replicas {
+        return Err(ProfileError::InSync { min_insync, replicas });
+    }
+    Ok(())
+}
+
+fn check_subjects(profile: &Profile, subjects: &[SubjectDef]) -> Result<(), ProfileError> {
+    for name in profile.subject_compatibility.keys() {
+        if subjects.iter().any(|known| known.subject == *name) {
+            continue;
+        }
+        let known = subjects.iter().map(|known| known.subject.as_str());
+        let nearest = nearest(name, known).map(str::to_owned);
+        return Err(ProfileError::UnknownSubject { name: name.clone(), nearest });
+    }
+    Ok(())
 }
 
 fn check(profile: &Profile, topics: &[TopicDef]) -> Result<(), ProfileError> {

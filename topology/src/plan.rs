@@ -1,143 +1,261 @@
-//! What has to be done so that an engine has the topics of a topology. Nothing is ever shrunk or deleted.
+//! What has to be done so that an engine and a registry have what a topology wants.
+//!
+//! Nothing is ever shrunk or deleted, and applying a plan leaves nothing for the next.
 
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Cleanup, TopicDef, Topology};
+use hephaestus_schemas::{
+    registry::Level,
+    topics::{dead_letter_topic, state_topic},
+};
+
+use crate::{
+    Change, Step, SubjectDef, Target, Topology, WantedTopic, config, units::counted, wanted,
+};
+
+/// Topics of Kafka's own begin with this.
+const INTERNAL_PREFIX: &str = "__";
 
 /// A topic as an engine has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Existing {
+pub struct LiveTopic {
     /// Name.
     pub name: String,
     /// Number of partitions.
     pub partitions: u32,
-    /// What happens to old records, where the engine can say.
-    pub cleanup: Option<Cleanup>,
+    /// Copies of each partition, where the engine has copies.
+    pub replication: Option<u16>,
+    /// Configuration by Kafka's keys.
+    pub configs: BTreeMap<String, String>,
 }
 
-/// One step of a plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// The topic is as it should be.
-    Keep(String),
-    /// The topic is missing and can be made.
-    Create(TopicDef),
-    /// The topic differs in what can be left as it is.
-    Differs {
-        /// Topic.
-        topic: String,
-        /// What it has.
-        found: String,
-        /// What it should have.
-        wanted: String,
-    },
-    /// The topic differs in what cannot be changed without losing order or records.
-    Refuse {
-        /// Topic.
-        topic: String,
-        /// What it has.
-        found: String,
-        /// What it should have.
-        wanted: String,
-        /// Why it is not done.
-        reason: &'static str,
-    },
-    /// The engine has a topic that the topology does not know; it stays.
-    Unknown(String),
+/// A subject as a registry has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LiveSubject {
+    /// The compatibility level of its own.
+    pub level: Option<Level>,
+    /// Whether the topology's schema is one of its versions.
+    pub has_schema: bool,
+    /// Why the registry would refuse the topology's schema at the level that holds now, in its own words.
+    pub incompatible: Option<String>,
 }
 
-impl Step {
-    /// Whether the plan cannot be applied because of this step.
-    pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refuse { .. })
-    }
+/// What exists.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Live {
+    /// Topics.
+    pub topics: Vec<LiveTopic>,
+    /// Subjects by name, where a registry was asked.
+    pub subjects: Option<BTreeMap<String, LiveSubject>>,
 }
 
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Keep(topic) => write!(f, "= {topic}"),
-            Self::Create(topic) => write!(
-                f,
-                "+ {} ({} partitions, {})",
-                topic.name,
-                topic.partitions,
-                cleanup_name(topic.cleanup)
-            ),
-            Self::Differs { topic, found, wanted } => {
-                write!(f, "~ {topic}: has {found}, wanted {wanted}; left as it is")
-            }
-            Self::Refuse { topic, found, wanted, reason } => {
-                write!(f, "! {topic}: has {found}, wanted {wanted}; {reason}")
-            }
-            Self::Unknown(topic) => write!(f, "? {topic}: not of this topology; left as it is"),
+/// What a plan may do, and for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Kind of engine.
+    pub target: Target,
+    /// Whether topics may get more partitions, which moves keys to other partitions.
+    pub grow: bool,
+}
+
+/// The steps that lead from what exists to a topology, in the order in which they are to be done.
+pub fn plan(topology: &Topology, live: &Live, options: Options) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut growing = Vec::new();
+    for topic in &topology.topics {
+        let wanted = wanted(topology, topic, options.target);
+        let Some(found) = live.topics.iter().find(|found| found.name == topic.name) else {
+            steps.push(Step::Create(wanted));
+            continue;
+        };
+        let before = steps.len() + growing.len();
+        compare_partitions(topology, &wanted, found, options, &mut steps, &mut growing);
+        compare_configs(&wanted, found, &mut steps);
+        compare_replicas(&wanted, found, &mut steps);
+        if steps.len() + growing.len() == before {
+            steps.push(Step::Keep(topic.name.clone()));
         }
     }
-}
-
-fn cleanup_name(cleanup: Cleanup) -> &'static str {
-    if cleanup.is_compact() { "compact" } else { "delete" }
-}
-
-/// The steps that lead from what an engine has to a topology, in its order.
-pub fn plan(topology: &Topology, existing: &[Existing]) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for topic in &topology.topics {
-        let found = existing.iter().find(|found| found.name == topic.name);
-        steps.push(match found {
-            None => Step::Create(topic.clone()),
-            Some(found) => compare(topic, found),
-        });
+    // State and dead letters come after what their stage reads. They grow before it, so that whatever
+    // stops the apply half-way, no partition of an input is without its state.
+    growing.reverse();
+    steps.append(&mut growing);
+    if let Some(known) = &live.subjects {
+        for subject in &topology.subjects {
+            compare_subject(subject, known.get(&subject.subject), &mut steps);
+        }
     }
-    for found in existing {
-        if topology.topic(&found.name).is_none() {
+    for found in &live.topics {
+        let is_internal = found.name.starts_with(INTERNAL_PREFIX);
+        if !is_internal && topology.topic(&found.name).is_none() {
             steps.push(Step::Unknown(found.name.clone()));
         }
     }
     steps
 }
 
-fn compare(topic: &TopicDef, found: &Existing) -> Step {
-    if found.partitions != topic.partitions {
-        let reason = if found.partitions > topic.partitions {
-            "a topic is never shrunk: records would be lost"
-        } else {
-            "keys would move to other partitions and lose their order"
-        };
-        return Step::Refuse {
-            topic: topic.name.clone(),
-            found: format!("{} partitions", found.partitions),
-            wanted: topic.partitions.to_string(),
-            reason,
-        };
+fn compare_partitions(
+    topology: &Topology,
+    wanted: &WantedTopic,
+    found: &LiveTopic,
+    options: Options,
+    steps: &mut Vec<Step>,
+    growing: &mut Vec<Step>,
+) {
+    if found.partitions == wanted.partitions {
+        return;
     }
-    let Some(cleanup) = found.cleanup else {
-        return Step::Keep(topic.name.clone());
+    let refuse = |reason: String| Step::Refuse {
+        topic: wanted.name.clone(),
+        found: counted(found.partitions, "partition", "partitions"),
+        wanted: wanted.partitions.to_string(),
+        reason,
     };
-    if cleanup.is_compact() != topic.cleanup.is_compact() {
-        return Step::Refuse {
-            topic: topic.name.clone(),
-            found: format!("cleanup {}", cleanup_name(cleanup)),
-            wanted: cleanup_name(topic.cleanup).to_owned(),
-            reason: "records that were kept would be lost",
-        };
+    if found.partitions > wanted.partitions {
+        let reason = "a topic is never shrunk: records would be lost";
+        steps.push(refuse(reason.to_owned()));
+        return;
     }
-    if cleanup != topic.cleanup {
-        return Step::Differs {
-            topic: topic.name.clone(),
-            found: retention(cleanup),
-            wanted: retention(topic.cleanup),
-        };
+    if options.target == Target::Directory {
+        let reason = "keys would move to other partitions and lose their order";
+        steps.push(refuse(reason.to_owned()));
+        return;
     }
-    Step::Keep(topic.name.clone())
+    if topology.stages.iter().any(|stage| stage.tables.contains(&wanted.name.as_str())) {
+        // Whoever reads it whole could not tell which of the two is the later.
+        let reason = "the latest record of a key that moves would stay in its old partition for ever, beside the new one";
+        steps.push(refuse(format!("{reason}; set its number under [partitions]")));
+        return;
+    }
+    let means = what_growing_means(topology, &wanted.name);
+    if options.grow {
+        growing.push(Step::Grow {
+            topic: wanted.name.clone(),
+            from: found.partitions,
+            to: wanted.partitions,
+            means,
+        });
+    } else {
+        steps.push(refuse(format!("it grows with --grow alone: {means}")));
+    }
 }
 
-fn retention(cleanup: Cleanup) -> String {
-    match cleanup {
-        Cleanup::Compact => "the latest of each key".to_owned(),
-        Cleanup::Delete { retention, retention_bytes } => {
-            let bytes = retention_bytes.map_or_else(String::new, |n| format!(" and {n} bytes"));
-            format!("a retention of {} s{bytes}", retention.as_secs())
+/// What more partitions of a topic mean for order and keyed state.
+fn what_growing_means(topology: &Topology, topic: &str) -> String {
+    for stage in &topology.stages {
+        if state_topic(stage.name) == topic || dead_letter_topic(stage.name) == topic {
+            return format!("follows what {} reads", stage.name);
         }
+    }
+    let mut states = Vec::new();
+    let mut has_reader = false;
+    for stage in &topology.stages {
+        if !stage.reads.contains(&topic) {
+            continue;
+        }
+        has_reader = true;
+        if stage.stateful {
+            states.push(state_topic(stage.name));
+        }
+    }
+    if !has_reader {
+        return "keys move to other partitions, records of a key are in order from then on alone"
+            .to_owned();
+    }
+    let order = "keys move to other partitions: records of a key that are not handled yet may be handled out of order, so let the lag come to 0 first";
+    if states.is_empty() {
+        return order.to_owned();
+    }
+    let states = states.join(" and ");
+    format!("{order}; what {states} holds of a key that moves is not found again")
+}
+
+fn compare_configs(wanted: &WantedTopic, found: &LiveTopic, steps: &mut Vec<Step>) {
+    let mut changes = Vec::new();
+    for (key, value) in &wanted.configs {
+        let now = found.configs.get(key);
+        if key == config::CLEANUP_POLICY {
+            // An engine that does not say has Kafka's default.
+            let now = now.map_or("delete", String::as_str);
+            if policies(now) != policies(value) {
+                steps.push(Step::Refuse {
+                    topic: wanted.name.clone(),
+                    found: format!("cleanup {now}"),
+                    wanted: value.clone(),
+                    reason: "records that were kept would be lost, or those that go would stay"
+                        .to_owned(),
+                });
+            }
+            continue;
+        }
+        if now == Some(value)
+            || (key == config::MIN_INSYNC_REPLICAS && lacks_replicas(found, value))
+        {
+            continue;
+        }
+        changes.push(Change { key: key.clone(), from: now.cloned(), to: value.clone() });
+    }
+    if !changes.is_empty() {
+        steps.push(Step::Configure { topic: wanted.name.clone(), changes });
+    }
+}
+
+fn policies(list: &str) -> BTreeSet<&str> {
+    list.split(',').map(str::trim).filter(|policy| !policy.is_empty()).collect()
+}
+
+/// Whether a topic has fewer replicas than should be in sync: it would take no record any more.
+fn lacks_replicas(found: &LiveTopic, min_insync: &str) -> bool {
+    match (found.replication, min_insync.parse::<u16>()) {
+        (Some(replicas), Ok(min_insync)) => replicas < min_insync,
+        _ => false,
+    }
+}
+
+fn compare_replicas(topic: &WantedTopic, live: &LiveTopic, steps: &mut Vec<Step>) {
+    let (Some(wanted), Some(found)) = (topic.replication, live.replication) else {
+        return;
+    };
+    if wanted == found {
+        return;
+    }
+    let min_insync = topic.configs.get(config::MIN_INSYNC_REPLICAS);
+    let too_few_for = min_insync.filter(|min_insync| lacks_replicas(live, min_insync));
+    steps.push(Step::Replicas {
+        topic: topic.name.clone(),
+        found,
+        wanted,
+        too_few_for: too_few_for.and_then(|min_insync| min_insync.parse().ok()),
+    });
+}
+
+fn compare_subject(wanted: &SubjectDef, found: Option<&LiveSubject>, steps: &mut Vec<Step>) {
+    let subject = || wanted.subject.clone();
+    let register = Step::Register { subject: subject(), record: wanted.record };
+    let set_level = |from| Step::SetLevel { subject: subject(), from, to: wanted.compatibility };
+    let Some(found) = found else {
+        // Not every registry gives a level to a subject that it does not know yet.
+        steps.push(register);
+        steps.push(set_level(None));
+        return;
+    };
+    let has_level = found.level == Some(wanted.compatibility);
+    if !has_level {
+        steps.push(set_level(found.level));
+    }
+    if found.has_schema {
+        if has_level {
+            steps.push(Step::Keep(format!("subject {}", wanted.subject)));
+        }
+        return;
+    }
+    match &found.incompatible {
+        // At another level the registry may think otherwise; it will say so.
+        Some(reason) if has_level => steps.push(Step::Incompatible {
+            subject: subject(),
+            record: wanted.record,
+            reason: reason.clone(),
+        }),
+        _ => steps.push(register),
     }
 }

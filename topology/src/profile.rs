@@ -1,11 +1,15 @@
-//! How large a deployment is: partitions and retention, by default those of one machine.
+//! How large and how safe a deployment is: partitions, replicas, retention. Two come ready made.
 
 use std::{collections::BTreeMap, time::Duration};
 
+use hephaestus_schemas::registry::Level;
+
 /// Most partitions a topic may have: what one process still follows with ease.
 pub const MAX_PARTITIONS: u32 = 1024;
+/// Most replicas of a topic: more brokers than any cluster keeps of one partition.
+pub const MAX_REPLICAS: u16 = 32;
 
-/// Partitions and retention of a deployment.
+/// Partitions, replicas and retention of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// Partitions of a topic that is not named in `partitions`.
@@ -20,20 +24,55 @@ pub struct Profile {
     pub result_retention: Duration,
     /// How long the audit trail stays.
     pub audit_retention: Duration,
+    /// Copies of each partition, on as many brokers.
+    pub replication_factor: u16,
+    /// Copies that have to be written before a write is acknowledged.
+    pub min_insync_replicas: u16,
+    /// Compatibility level of subjects that are not named in `subject_compatibility`.
+    pub compatibility: Level,
+    /// Compatibility level by subject.
+    pub subject_compatibility: BTreeMap<String, Level>,
+    /// Largest record of `raw-logs` in bytes, with key and headers.
+    pub max_line_bytes: u64,
+    /// Largest record of the other topics in bytes, with key and headers.
+    pub max_value_bytes: u64,
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const GIB: u64 = 1 << 30;
 
 impl Profile {
-    /// One machine: 4 partitions, a week of logs, at most 4 GiB of them a partition.
+    /// One machine, one broker: 4 partitions, a week of logs, at most 4 GiB of them a partition.
     pub fn development() -> Self {
         Self {
             default_partitions: 4,
             partitions: BTreeMap::new(),
             log_retention: 7 * DAY,
-            log_retention_bytes: Some(4 << 30),
+            log_retention_bytes: Some(4 * GIB),
             result_retention: 90 * DAY,
             audit_retention: 400 * DAY,
+            replication_factor: 1,
+            min_insync_replicas: 1,
+            // Old and new stages run side by side during an upgrade, and what was written long ago is read again.
+            compatibility: Level::FullTransitive,
+            subject_compatibility: BTreeMap::new(),
+            max_line_bytes: (16 << 20) + (64 << 10),
+            max_value_bytes: 1_000_000 + (64 << 10),
+        }
+    }
+
+    /// A cluster of three brokers or more, any one of which may be lost without losing a record or
+    /// stopping a write: 12 partitions (to be shared by 2, 3, 4, 6 or 12 processes), a month of logs.
+    pub fn production() -> Self {
+        Self {
+            default_partitions: 12,
+            log_retention: 30 * DAY,
+            log_retention_bytes: Some(32 * GIB),
+            result_retention: 365 * DAY,
+            audit_retention: 1096 * DAY,
+            replication_factor: 3,
+            min_insync_replicas: 2,
+            ..Self::development()
         }
     }
 }
@@ -64,6 +103,25 @@ pub enum ProfileError {
         name: String,
         /// Number that was given.
         partitions: u32,
+    },
+    /// A compatibility level was set for a subject that does not exist.
+    #[error("compatibility is set for {name:?}, which is no subject{}", did_you_mean(.nearest.as_deref()))]
+    UnknownSubject {
+        /// Name that was given.
+        name: String,
+        /// The subject whose name is nearest.
+        nearest: Option<String>,
+    },
+    /// A number of replicas out of bounds.
+    #[error("replication_factor is {0}, wanted 1 to {MAX_REPLICAS}")]
+    Replicas(u16),
+    /// More replicas in sync than there are, or none.
+    #[error("min_insync_replicas is {min_insync}, wanted 1 to replication_factor, {replicas}")]
+    InSync {
+        /// Replicas that have to be in sync.
+        min_insync: u16,
+        /// Replicas that there are.
+        replicas: u16,
     },
 }
 

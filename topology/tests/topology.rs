@@ -1,11 +1,12 @@
 //! The pipeline's topology is one that works, and what is wrong with another is found.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
+use hephaestus_schemas::registry::Level;
 use hephaestus_topology::{
-    Cleanup, Existing, Format, Problem, Profile, ProfileError, Step, Topology, describe, pipeline,
-    plan, validate,
+    Cleanup, Figures, Format, Lag, Problem, Profile, ProfileError, TopicFigures, Topology,
+    describe, pipeline, validate,
 };
 
 fn development() -> Topology {
@@ -18,15 +19,6 @@ fn with_partitions(partitions: &[(&str, u32)]) -> Result<Topology, ProfileError>
         profile.partitions.insert((*name).to_owned(), *count);
     }
     pipeline(&profile)
-}
-
-fn as_existing(topology: &Topology) -> Vec<Existing> {
-    let existing = topology.topics.iter().map(|topic| Existing {
-        name: topic.name.clone(),
-        partitions: topic.partitions,
-        cleanup: Some(topic.cleanup),
-    });
-    existing.collect()
 }
 
 #[test]
@@ -140,44 +132,93 @@ fn each_kind_of_problem_is_found() {
 }
 
 #[test]
-fn a_new_engine_gets_every_topic_and_an_equal_one_none() {
-    let topology = development();
-    let steps = plan(&topology, &[]);
-    assert_eq!(steps.len(), topology.topics.len());
-    assert!(steps.iter().all(|step| matches!(step, Step::Create(_))));
-
-    let steps = plan(&topology, &as_existing(&topology));
-    assert!(steps.iter().all(|step| matches!(step, Step::Keep(_))));
+fn both_profiles_work_and_production_survives_a_broker() {
+    let production = pipeline(&Profile::production()).unwrap();
+    assert_eq!(validate(&production), []);
+    let development = development();
+    assert!(production.replication_factor > production.min_insync_replicas);
+    assert_eq!((development.replication_factor, development.min_insync_replicas), (1, 1));
+    for (larger, smaller) in production.topics.iter().zip(&development.topics) {
+        assert!(larger.partitions > smaller.partitions || larger.name == "_schemas");
+    }
 }
 
 #[test]
-fn a_plan_says_what_differs_and_refuses_to_shrink() {
-    let topology = development();
-    let mut existing = as_existing(&topology);
-    existing[0].partitions = 8;
-    existing[1].cleanup = Some(Cleanup::Compact);
-    existing[2].cleanup =
-        Some(Cleanup::Delete { retention: Duration::from_secs(60), retention_bytes: None });
-    existing[3].partitions = 2;
-    existing.push(Existing { name: "other".to_owned(), partitions: 1, cleanup: None });
-    let steps = plan(&topology, &existing);
-    let notable: Vec<String> =
-        steps.iter().filter(|step| !matches!(step, Step::Keep(_))).map(Step::to_string).collect();
-    let expected = [
-        "! raw-logs: has 8 partitions, wanted 4; a topic is never shrunk: records would be lost",
-        "! classified-logs: has cleanup compact, wanted delete; records that were kept would be lost",
-        "~ analyses: has a retention of 60 s, wanted a retention of 7776000 s; left as it is",
-        "! proposed-changes: has 2 partitions, wanted 4; keys would move to other partitions and lose their order",
-        "? other: not of this topology; left as it is",
+fn every_avro_topic_has_a_subject() {
+    let mut profile = Profile::development();
+    profile.subject_compatibility.insert("analyses-value".to_owned(), Level::Backward);
+    let topology = pipeline(&profile).unwrap();
+    let names: Vec<&str> = topology.subjects.iter().map(|s| s.subject.as_str()).collect();
+    assert_eq!(names.len(), 11, "{names:?}");
+    assert!(names.contains(&"change-requester-state-value"));
+    for subject in &topology.subjects {
+        let is_set = subject.subject == "analyses-value";
+        let level = if is_set { Level::Backward } else { Level::FullTransitive };
+        assert_eq!(subject.compatibility, level, "{}", subject.subject);
+    }
+}
+
+#[test]
+fn replicas_and_subjects_that_cannot_be_are_refused() {
+    let development = Profile::development;
+    let cases: [(Profile, &str); 5] = [
+        (
+            Profile { replication_factor: 0, ..development() },
+            "replication_factor is 0, wanted 1 to 32",
+        ),
+        (
+            Profile { min_insync_replicas: 2, ..development() },
+            "min_insync_replicas is 2, wanted 1 to replication_factor, 1",
+        ),
+        (
+            Profile { min_insync_replicas: 0, ..development() },
+            "min_insync_replicas is 0, wanted 1 to replication_factor, 1",
+        ),
+        (
+            Profile {
+                subject_compatibility: BTreeMap::from([("analyses".to_owned(), Level::None)]),
+                ..development()
+            },
+            r#"compatibility is set for "analyses", which is no subject; did you mean "analyses-value"?"#,
+        ),
+        (
+            Profile {
+                subject_compatibility: BTreeMap::from([("raw-logs-value".to_owned(), Level::None)]),
+                ..development()
+            },
+            r#"compatibility is set for "raw-logs-value", which is no subject"#,
+        ),
     ];
-    assert_eq!(notable, expected);
-    assert_eq!(steps.iter().filter(|step| step.is_refusal()).count(), 3);
+    for (profile, message) in cases {
+        let error = pipeline(&profile).unwrap_err().to_string();
+        assert!(error.starts_with(message), "{message}: {error}");
+    }
 }
 
 #[test]
 fn descriptions() {
     let topology = development();
-    insta::assert_snapshot!("text", describe(&topology, Format::Text));
-    insta::assert_snapshot!("mermaid", describe(&topology, Format::Mermaid));
-    insta::assert_snapshot!("dot", describe(&topology, Format::Dot));
+    insta::assert_snapshot!("text", describe(&topology, None, Format::Text));
+    insta::assert_snapshot!("mermaid", describe(&topology, None, Format::Mermaid));
+    insta::assert_snapshot!("dot", describe(&topology, None, Format::Dot));
+}
+
+#[test]
+fn descriptions_with_what_is_known_of_a_cluster() {
+    let topology = development();
+    let mut figures = Figures { place: "cluster abc".to_owned(), ..Figures::default() };
+    for topic in topology.topics.iter().filter(|topic| topic.name != "audit") {
+        let now = TopicFigures { partitions: topic.partitions + 1, records: 1000 };
+        figures.topics.insert(topic.name.clone(), now);
+    }
+    let mut lag = |stage: &str, topic: &str, records, millis| {
+        figures.lags.insert((stage.to_owned(), topic.to_owned()), Lag { records, millis });
+    };
+    lag("classifier", "raw-logs", 12, 3_500);
+    lag("analyzer", "classified-logs", 0, 0);
+    lag("change-requester", "decisions", 1, 20);
+    let described = |format| describe(&topology, Some(&figures), format);
+    insta::assert_snapshot!("live-text", described(Format::Text));
+    insta::assert_snapshot!("live-mermaid", described(Format::Mermaid));
+    insta::assert_snapshot!("live-dot", described(Format::Dot));
 }
