@@ -1,0 +1,595 @@
+//! Appends outside a group: concurrent ones share a transaction, and each is written whole or not at all.
+//!
+//! One thread with one producer. At least once, without transactions, an append that fails may have been written in part.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientContext, Statistics,
+    client::OAuthToken,
+    config::RDKafkaLogLevel,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{DeliveryResult, Header, Message as _, OwnedHeaders},
+    producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig},
+    util::Timeout,
+};
+use tokio::{
+    runtime,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
+};
+
+use super::{
+    clients::Clients,
+    cluster::{Cluster, unknown},
+    context::EngineContext,
+    error::{Trouble, classify, classify_code},
+    reader::to_i32,
+};
+use crate::{
+    engine::{EngineError, TopicPartition},
+    partitioner::partition_for,
+    record::NewRecord,
+};
+
+/// Appends that wait at most.
+const MOST_WAITING: usize = 1024;
+/// Bytes of one transaction, about: what comes later waits for the next.
+const TRANSACTION_BYTES: usize = 8 << 20;
+/// Bytes that a record counts beside its payload.
+const RECORD_OVERHEAD: usize = 96;
+/// One step of waiting for acknowledgements: rdkafka's poll always takes all of its time.
+const STEP: Duration = Duration::from_millis(1);
+/// One step of getting the producer ready, between which tokens are served.
+const INIT_STEP: Duration = Duration::from_millis(500);
+/// Without appends the producer's events are served this often.
+const IDLE: Duration = Duration::from_secs(1);
+/// So often a batch is tried where one of its appends spoils the transaction of the others, or the producer must be new.
+const MOST_TRIES: usize = 4;
+
+/// Appends records.
+pub(super) struct Appender {
+    clients: Arc<Clients>,
+    cluster: Arc<Cluster>,
+    requests: mpsc::Sender<Request>,
+    room: Arc<Semaphore>,
+    room_bytes: usize,
+    turn: AtomicU32,
+    done: watch::Receiver<bool>,
+}
+
+type Places = Vec<(u32, u64)>;
+
+enum Request {
+    Append(Append),
+    /// Gets the producer ready.
+    Prepare(oneshot::Sender<Result<(), EngineError>>),
+    Stop,
+}
+
+struct Append {
+    /// Each with its partition.
+    records: Vec<(u32, NewRecord)>,
+    bytes: usize,
+    reply: oneshot::Sender<Result<Places, EngineError>>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Appender {
+    pub(super) fn start(clients: Arc<Clients>, cluster: Arc<Cluster>) -> Result<Self, EngineError> {
+        let (requests, received) = mpsc::channel(MOST_WAITING);
+        let (say_done, done) = watch::channel(false);
+        let cannot = |error| EngineError::Fatal(format!("cannot start a thread: {error}"));
+        let waiting =
+            runtime::Builder::new_current_thread().enable_time().build().map_err(cannot)?;
+        let worker = Worker {
+            clients: clients.clone(),
+            // Of this process alone: nobody else may end its transactions.
+            transactional_id: format!("hephaestus-append-{:016x}", fastrand::u64(..)),
+            producer: None,
+        };
+        thread::Builder::new()
+            .name("kafka-appender".to_owned())
+            .spawn(move || {
+                worker.run(&waiting, received);
+                say_done.send_replace(true);
+            })
+            .map_err(cannot)?;
+        let room_bytes = clients.config().produce_queue.as_usize().min(Semaphore::MAX_PERMITS >> 1);
+        let room = Arc::new(Semaphore::new(room_bytes));
+        let turn = AtomicU32::new(fastrand::u32(..));
+        Ok(Self { clients, cluster, requests, room, room_bytes, turn, done })
+    }
+
+    /// Gets the producer ready.
+    ///
+    /// # Errors
+    /// Fatal where the cluster knows no transactions.
+    pub(super) async fn prepare(&self) -> Result<(), EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Prepare(reply)).await.map_err(|_| closed())?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Writes records; gives partition and offset of each.
+    pub(super) async fn append(&self, records: Vec<NewRecord>) -> Result<Places, EngineError> {
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        let limit = self.clients.max_record_bytes();
+        if let Some(large) = records.iter().find(|record| record.size() > limit) {
+            let (topic, size) = (large.topic.to_string(), large.size());
+            return Err(EngineError::RecordTooLarge { topic, size, limit });
+        }
+        let records = self.place(records).await?;
+        let sizes = records.iter().map(|(_, record)| record.size() + RECORD_OVERHEAD);
+        let bytes: usize = sizes.sum();
+        let room = u32::try_from(bytes.min(self.room_bytes)).unwrap_or(u32::MAX);
+        let room = self.room.clone().acquire_many_owned(room).await.map_err(|_| closed())?;
+        let (reply, answer) = oneshot::channel();
+        let append = Append { records, bytes, reply, _room: room };
+        self.requests.send(Request::Append(append)).await.map_err(|_| closed())?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Gives each record its partition; records without a key go to one partition, each append to the next.
+    async fn place(&self, records: Vec<NewRecord>) -> Result<Vec<(u32, NewRecord)>, EngineError> {
+        let mut counts: BTreeMap<Arc<str>, u32> = BTreeMap::new();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let mut placed = Vec::with_capacity(records.len());
+        for record in records {
+            let count = match counts.get(&record.topic) {
+                Some(count) => *count,
+                None => {
+                    let partition = record.partition.unwrap_or(0);
+                    let wanted = TopicPartition { topic: record.topic.clone(), partition };
+                    self.cluster.check(&wanted).await?;
+                    let count = self.cluster.count(&record.topic).await?;
+                    let count = count.ok_or_else(|| unknown(&wanted))?;
+                    counts.insert(record.topic.clone(), count);
+                    count
+                }
+            };
+            let partition = match (&record.partition, &record.key) {
+                (Some(partition), _) => *partition,
+                (None, Some(key)) => partition_for(key, count),
+                (None, None) => turn % count.max(1),
+            };
+            if partition >= count {
+                let wanted = TopicPartition { topic: record.topic.clone(), partition };
+                return Err(unknown(&wanted));
+            }
+            placed.push((partition, record));
+        }
+        Ok(placed)
+    }
+
+    /// Takes no more appends; what is returned becomes true once those that were taken are decided.
+    pub(super) fn stop(&self) -> watch::Receiver<bool> {
+        self.room.close();
+        // Where the queue is full, the thread ends when the last sender is gone.
+        let _ = self.requests.try_send(Request::Stop);
+        self.done.clone()
+    }
+}
+
+fn closed() -> EngineError {
+    EngineError::Unavailable("the engine is closed".to_owned())
+}
+
+/// Where each record of the batch went, or why it did not.
+type Outcome = Option<Result<u64, RDKafkaErrorCode>>;
+
+struct AppendContext {
+    engine: EngineContext,
+    outcomes: Mutex<Vec<Outcome>>,
+}
+
+impl AppendContext {
+    fn outcomes(&self) -> MutexGuard<'_, Vec<Outcome>> {
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for AppendContext {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.engine.log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.engine.error(error, reason);
+    }
+
+    fn stats(&self, _: Statistics) {}
+
+    fn generate_oauth_token(
+        &self,
+        config: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.engine.generate_oauth_token(config)
+    }
+}
+
+impl ProducerContext for AppendContext {
+    /// Index in the batch.
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
+        let outcome = match result {
+            Ok(message) => Ok(u64::try_from(message.offset()).unwrap_or_default()),
+            Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)),
+        };
+        if let Some(slot) = self.outcomes().get_mut(index) {
+            *slot = Some(outcome);
+        }
+    }
+}
+
+type AppendProducer = BaseProducer<AppendContext>;
+
+struct Worker {
+    clients: Arc<Clients>,
+    transactional_id: String,
+    producer: Option<AppendProducer>,
+}
+
+/// Why a batch was not written.
+enum Failed {
+    /// These appends of the batch can never be written, each with the reason; the others can.
+    Spoilt(Vec<(usize, EngineError)>),
+    /// A new producer may do it: nothing of this was written.
+    Renew(EngineError),
+    /// It may be written or not.
+    Unknown(EngineError),
+    /// Nothing of it was written.
+    All(EngineError),
+}
+
+impl Worker {
+    fn run(mut self, waiting: &runtime::Runtime, mut received: mpsc::Receiver<Request>) {
+        let mut is_stopping = false;
+        while !is_stopping {
+            let next = waiting.block_on(tokio::time::timeout(IDLE, received.recv()));
+            let mut request = match next {
+                Ok(Some(request)) => request,
+                Ok(None) => return,
+                Err(_) => {
+                    self.serve();
+                    continue;
+                }
+            };
+            let (mut batch, mut bytes) = (Vec::new(), 0);
+            loop {
+                match request {
+                    Request::Append(append) => {
+                        bytes += append.bytes;
+                        batch.push(append);
+                    }
+                    Request::Prepare(reply) => {
+                        let _ = reply.send(self.ready());
+                    }
+                    Request::Stop => is_stopping = true,
+                }
+                if bytes >= TRANSACTION_BYTES || batch.len() >= MOST_WAITING {
+                    break;
+                }
+                match received.try_recv() {
+                    Ok(more) => request = more,
+                    Err(_) => break,
+                }
+            }
+            self.write(batch);
+        }
+        // What was sent before the end is decided too.
+        received.close();
+        while let Ok(request) = received.try_recv() {
+            if let Request::Append(append) = request {
+                self.write(vec![append]);
+            }
+        }
+    }
+
+    /// Serves log lines, errors and requests for tokens.
+    fn serve(&self) {
+        if let Some(producer) = &self.producer {
+            producer.poll(Duration::ZERO);
+        }
+    }
+
+    /// Makes the producer where there is none.
+    fn ready(&mut self) -> Result<(), EngineError> {
+        if self.producer.is_some() {
+            return Ok(());
+        }
+        let mut settings = self.clients.producer_settings();
+        settings.push(("linger.ms", "1".to_owned()));
+        if self.clients.is_exactly_once() {
+            settings.push(("transactional.id", self.transactional_id.clone()));
+        }
+        let context =
+            AppendContext { engine: self.clients.context("appender"), outcomes: Mutex::default() };
+        let producer: AppendProducer = self.clients.create(&settings, context)?;
+        if self.clients.is_exactly_once() {
+            let deadline = Instant::now() + self.clients.request_timeout();
+            loop {
+                producer.poll(Duration::ZERO);
+                let Err(error) = producer.init_transactions(INIT_STEP) else { break };
+                let trouble = classify(&error);
+                let may_repeat = matches!(trouble, Trouble::Retriable(_) | Trouble::Fenced(_));
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnsupportedFeature) {
+                    return Err(EngineError::Fatal(
+                        "the brokers know no transactions: set kafka.delivery = \"at-least-once\", or update them"
+                            .to_owned(),
+                    ));
+                }
+                if !may_repeat || Instant::now() >= deadline {
+                    return Err(self.clients.error("getting ready to write", &error));
+                }
+            }
+        }
+        self.producer = Some(producer);
+        Ok(())
+    }
+
+    /// Writes a batch, without the appends that spoil it.
+    fn write(&mut self, mut batch: Vec<Append>) {
+        // Who asked may have gone meanwhile; what nobody waits for is still written.
+        for left in (0..MOST_TRIES).rev() {
+            if batch.is_empty() {
+                return;
+            }
+            let error = match self.try_write(&batch) {
+                Ok(mut places) => {
+                    for append in batch {
+                        let rest = places.split_off(append.records.len().min(places.len()));
+                        let _ = append.reply.send(Ok(std::mem::replace(&mut places, rest)));
+                    }
+                    return;
+                }
+                Err(Failed::Spoilt(spoilt)) => {
+                    // From the last on, so that indexes stay right.
+                    for (index, error) in spoilt.into_iter().rev() {
+                        if index < batch.len() {
+                            let _ = batch.remove(index).reply.send(Err(error));
+                        }
+                    }
+                    continue;
+                }
+                Err(Failed::Renew(error)) => {
+                    self.producer = None;
+                    if left > 0 {
+                        continue;
+                    }
+                    error
+                }
+                Err(Failed::Unknown(error)) => {
+                    self.producer = None;
+                    error
+                }
+                Err(Failed::All(error)) => error,
+            };
+            for append in batch {
+                let _ = append.reply.send(Err(error.clone()));
+            }
+            return;
+        }
+        for append in batch {
+            let message = "appends of others kept failing in the same transaction".to_owned();
+            let _ = append.reply.send(Err(EngineError::Unavailable(message)));
+        }
+    }
+
+    fn try_write(&mut self, batch: &[Append]) -> Result<Places, Failed> {
+        self.ready().map_err(Failed::All)?;
+        let Some(producer) = &self.producer else {
+            return Err(Failed::All(closed()));
+        };
+        let is_transaction = self.clients.is_exactly_once();
+        if is_transaction {
+            producer.begin_transaction().map_err(|error| self.renew(&error))?;
+        }
+        let sent = self.send(producer, batch);
+        let sent = sent.and_then(|()| self.places(producer, batch));
+        if !is_transaction {
+            return sent;
+        }
+        match sent {
+            Ok(places) => {
+                self.commit(producer)?;
+                Ok(places)
+            }
+            Err(failed) => {
+                self.abort(producer)?;
+                Err(failed)
+            }
+        }
+    }
+
+    /// Hands all records to librdkafka and waits until each is acknowledged or given up.
+    fn send(&self, producer: &AppendProducer, batch: &[Append]) -> Result<(), Failed> {
+        let count: usize = batch.iter().map(|append| append.records.len()).sum();
+        {
+            let mut outcomes = producer.context().outcomes();
+            outcomes.clear();
+            outcomes.resize(count, None);
+        }
+        let deadline = Instant::now() + self.clients.config().transaction_timeout.0;
+        let mut index = 0;
+        for (number, append) in batch.iter().enumerate() {
+            for (partition, record) in &append.records {
+                self.send_one(producer, *partition, record, index, deadline).map_err(|error| {
+                    match self.spoils(record, error.rdkafka_error_code()) {
+                        Some(reason) => Failed::Spoilt(vec![(number, reason)]),
+                        None => self.all(&error),
+                    }
+                })?;
+                index += 1;
+            }
+        }
+        while producer.in_flight_count() > 0 {
+            producer.poll(STEP);
+            if Instant::now() >= deadline + self.clients.request_timeout() {
+                let message = "appending: no acknowledgement in time".to_owned();
+                return Err(Failed::Unknown(EngineError::Unavailable(message)));
+            }
+        }
+        Ok(())
+    }
+
+    fn send_one(
+        &self,
+        producer: &AppendProducer,
+        partition: u32,
+        record: &NewRecord,
+        index: usize,
+        deadline: Instant,
+    ) -> Result<(), KafkaError> {
+        let mut headers = OwnedHeaders::new_with_capacity(record.headers.0.len());
+        for (name, value) in &record.headers.0 {
+            headers = headers.insert(Header { key: name, value: Some(&value[..]) });
+        }
+        let mut new: BaseRecord<'_, [u8], [u8], usize> =
+            BaseRecord::with_opaque_to(&record.topic, index)
+                .partition(to_i32(partition))
+                // librdkafka takes 0 for now.
+                .timestamp(record.timestamp_ms.max(1))
+                .headers(headers);
+        if let Some(key) = &record.key {
+            new = new.key(key);
+        }
+        if let Some(value) = &record.value {
+            new = new.payload(value);
+        }
+        loop {
+            let Err((error, back)) = producer.send(new) else { return Ok(()) };
+            let is_full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
+            if !is_full || Instant::now() >= deadline {
+                return Err(error);
+            }
+            producer.poll(STEP);
+            new = back;
+        }
+    }
+
+    /// Where the records went; or which appends can never be written.
+    fn places(&self, producer: &AppendProducer, batch: &[Append]) -> Result<Places, Failed> {
+        let outcomes = std::mem::take(&mut *producer.context().outcomes());
+        let mut outcomes = outcomes.into_iter();
+        let mut places = Vec::with_capacity(outcomes.len());
+        let mut spoilt = Vec::new();
+        let mut failed = None;
+        for (number, append) in batch.iter().enumerate() {
+            let mut reason = None;
+            for (partition, record) in &append.records {
+                match outcomes.next().flatten() {
+                    Some(Ok(offset)) => places.push((*partition, offset)),
+                    Some(Err(code)) => {
+                        reason = reason.or_else(|| self.spoils(record, Some(code)));
+                        failed = failed.or(Some(code));
+                    }
+                    None => failed = failed.or(Some(RDKafkaErrorCode::Fail)),
+                }
+            }
+            spoilt.extend(reason.map(|reason| (number, reason)));
+        }
+        match failed {
+            None => Ok(places),
+            Some(_) if !spoilt.is_empty() => Err(Failed::Spoilt(spoilt)),
+            Some(code) => Err(self.all(&KafkaError::MessageProduction(code))),
+        }
+    }
+
+    /// Why a record can never be written, where that is what a code says.
+    fn spoils(&self, record: &NewRecord, code: Option<RDKafkaErrorCode>) -> Option<EngineError> {
+        let topic = record.topic.to_string();
+        match code? {
+            RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize => {
+                let limit = self.clients.max_record_bytes();
+                Some(EngineError::RecordTooLarge { topic, size: record.size(), limit })
+            }
+            RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownPartition => Some(EngineError::UnknownPartition {
+                topic,
+                partition: record.partition.unwrap_or(0),
+            }),
+            RDKafkaErrorCode::InvalidRecord if record.key.is_none() => Some(EngineError::Fatal(
+                format!("record without a key for compacted topic {topic:?}"),
+            )),
+            code => match classify_code(code, &format!("topic {topic:?}: {code}")) {
+                Trouble::Fatal(message) => Some(EngineError::Fatal(message)),
+                _ => None,
+            },
+        }
+    }
+
+    fn all(&self, error: &KafkaError) -> Failed {
+        match classify(error) {
+            Trouble::Fenced(_) => self.renew(error),
+            _ => Failed::All(self.clients.error("appending", error)),
+        }
+    }
+
+    fn renew(&self, error: &KafkaError) -> Failed {
+        Failed::Renew(self.clients.error("appending", error))
+    }
+
+    fn commit(&self, producer: &AppendProducer) -> Result<(), Failed> {
+        let deadline = Instant::now() + self.clients.request_timeout();
+        loop {
+            let Err(error) = producer.commit_transaction(Timeout::After(self.step(deadline)))
+            else {
+                return Ok(());
+            };
+            match classify(&error) {
+                Trouble::Retriable(_) if Instant::now() < deadline => producer.poll(Duration::ZERO),
+                Trouble::Abortable(_) | Trouble::Moved(_) => {
+                    self.abort(producer)?;
+                    return Err(Failed::All(EngineError::Unavailable(
+                        self.clients.scrub(&format!("appending: {error}")),
+                    )));
+                }
+                _ => {
+                    return Err(Failed::Unknown(EngineError::Unavailable(
+                        self.clients
+                            .scrub(&format!("appending: {error}; it may have been written")),
+                    )));
+                }
+            }
+        }
+    }
+
+    fn abort(&self, producer: &AppendProducer) -> Result<(), Failed> {
+        let deadline = Instant::now() + self.clients.request_timeout();
+        // librdkafka waits for what is in flight, and rdkafka does not tell it what was acknowledged meanwhile.
+        producer.purge(PurgeConfig::default().queue());
+        while producer.in_flight_count() > 0 && Instant::now() < deadline {
+            producer.poll(STEP);
+        }
+        loop {
+            let Err(error) = producer.abort_transaction(Timeout::After(self.step(deadline))) else {
+                // What was given up is told of here.
+                producer.poll(Duration::ZERO);
+                return Ok(());
+            };
+            match classify(&error) {
+                Trouble::Retriable(_) if Instant::now() < deadline => producer.poll(STEP),
+                // The next producer has the same id, which ends what this one began.
+                _ => return Err(self.renew(&error)),
+            }
+        }
+    }
+
+    fn step(&self, deadline: Instant) -> Duration {
+        deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1))
+    }
+}

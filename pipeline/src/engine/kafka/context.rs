@@ -1,0 +1,206 @@
+//! What librdkafka says, on its way to the log: few lines, and no secret in them; and the tokens it asks for.
+
+use std::{
+    collections::BTreeSet,
+    error::Error,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientContext, Statistics,
+    client::OAuthToken,
+    config::RDKafkaLogLevel,
+    consumer::ConsumerContext,
+    error::{KafkaError, RDKafkaErrorCode},
+};
+
+use super::oauth::TokenSource;
+
+/// Lines of one client that are logged within [`PERIOD`]; what else it says is counted.
+const LINES: u32 = 20;
+const PERIOD: Duration = Duration::from_secs(10);
+/// Longest line, in bytes: names of topics may stand in it.
+const LONGEST_LINE: usize = 2_000;
+/// Shorter values are too common in other text to be looked for.
+const SHORTEST_SECRET: usize = 4;
+const HIDDEN: &str = "(secret)";
+
+/// Values that must not be shown, as they are configured.
+#[derive(Clone, Default)]
+pub(crate) struct Secrets(Arc<BTreeSet<String>>);
+
+impl Secrets {
+    pub(crate) fn new(values: impl IntoIterator<Item = String>) -> Self {
+        let long = values.into_iter().filter(|value| value.len() >= SHORTEST_SECRET);
+        Self(Arc::new(long.collect()))
+    }
+
+    /// The text without secrets, and not longer than a line may be.
+    pub(crate) fn scrub(&self, text: &str) -> String {
+        // A secret that is cut in half is no longer found: the cut comes last.
+        let mut clean = text.to_owned();
+        for secret in self.0.iter().rev() {
+            if clean.contains(secret.as_str()) {
+                clean = clean.replace(secret.as_str(), HIDDEN);
+            }
+        }
+        if clean.len() > LONGEST_LINE {
+            let mut end = LONGEST_LINE;
+            while !clean.is_char_boundary(end) {
+                end -= 1;
+            }
+            clean.truncate(end);
+        }
+        clean
+    }
+}
+
+/// The context of a client. Contexts of consumers and producers with callbacks of their own hold one and hand on to it.
+pub(crate) struct EngineContext {
+    /// What the client is for, in the log.
+    role: Arc<str>,
+    secrets: Secrets,
+    tokens: Option<Arc<TokenSource>>,
+    said: Mutex<Said>,
+}
+
+#[derive(Default)]
+struct Said {
+    since: Option<Instant>,
+    lines: u32,
+    suppressed: u32,
+    last_error: Option<String>,
+}
+
+impl EngineContext {
+    pub(crate) fn new(
+        role: impl Into<Arc<str>>,
+        secrets: Secrets,
+        tokens: Option<Arc<TokenSource>>,
+    ) -> Self {
+        Self { role: role.into(), secrets, tokens, said: Mutex::default() }
+    }
+
+    /// What went wrong last on the way to the brokers.
+    pub(crate) fn last_error(&self) -> Option<String> {
+        self.said().last_error.clone()
+    }
+
+    /// Whether one more line may be logged now.
+    fn may_speak(&self) -> bool {
+        let mut said = self.said();
+        let now = Instant::now();
+        if said.since.is_none_or(|since| now.duration_since(since) >= PERIOD) {
+            if said.suppressed > 0 {
+                tracing::debug!(client = %self.role, lines = said.suppressed, "lines of the client left out");
+            }
+            said.since = Some(now);
+            said.lines = 0;
+            said.suppressed = 0;
+        }
+        if said.lines >= LINES {
+            said.suppressed += 1;
+            return false;
+        }
+        said.lines += 1;
+        true
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        // One value is written at a time: nothing is half done after a panic.
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for EngineContext {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        // Settings are given to every client; librdkafka tells each which are not for it.
+        let is_noise = facility == "CONFWARN" && line.contains("will be ignored by this");
+        if is_noise || !self.may_speak() {
+            return;
+        }
+        let line = self.secrets.scrub(line);
+        let client = &*self.role;
+        match level {
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error
+            | RDKafkaLogLevel::Warning => {
+                tracing::warn!(target: "librdkafka", client, facility, "{line}");
+            }
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+                tracing::debug!(target: "librdkafka", client, facility, "{line}");
+            }
+            RDKafkaLogLevel::Debug => {
+                tracing::trace!(target: "librdkafka", client, facility, "{line}");
+            }
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let reason = self.secrets.scrub(reason);
+        // That all brokers are down says less than what was said of each before.
+        let is_summary = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+        {
+            let mut said = self.said();
+            if !is_summary || said.last_error.is_none() {
+                said.last_error = Some(reason.clone());
+            }
+        }
+        if self.may_speak() {
+            tracing::warn!(target: "librdkafka", client = %self.role, "{reason}");
+        }
+    }
+
+    fn stats(&self, _: Statistics) {}
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        let Some(tokens) = &self.tokens else {
+            return Err("no endpoint for tokens is configured".into());
+        };
+        let token = tokens.token().inspect_err(|error| {
+            self.said().last_error = Some(error.to_string());
+            tracing::warn!(client = %self.role, %error, "no token for the brokers");
+        })?;
+        Ok(token)
+    }
+}
+
+impl ConsumerContext for EngineContext {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_hidden_and_long_lines_are_cut() {
+        let secrets = Secrets::new(["hunter2".to_owned(), "hunter22".to_owned(), "abc".to_owned()]);
+        let clean = secrets.scrub("password=hunter2, again hunter22, and abc");
+        assert_eq!(clean, "password=(secret), again (secret), and abc");
+        // One that the cut would have halved.
+        let long = format!("{}hunter2{}", "ä".repeat(998), "y".repeat(3000));
+        let clean = secrets.scrub(&long);
+        assert!(clean.len() <= LONGEST_LINE && !clean.contains("hunt"), "{clean}");
+    }
+
+    #[test]
+    fn a_client_that_says_much_is_cut_short() {
+        let context = EngineContext::new("test", Secrets::default(), None);
+        let spoken = (0..LINES + 5).filter(|_| context.may_speak()).count();
+        assert_eq!(spoken, LINES as usize);
+        assert_eq!(context.said().suppressed, 5);
+    }
+
+    #[test]
+    fn the_last_error_is_kept_for_the_message_of_who_waits() {
+        let context = EngineContext::new("test", Secrets::new(["hunter2".to_owned()]), None);
+        let error = |code| KafkaError::Global(code);
+        context.error(error(RDKafkaErrorCode::Authentication), "login hunter2 failed");
+        context.error(error(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
+        assert_eq!(context.last_error().as_deref(), Some("login (secret) failed"));
+    }
+}
