@@ -109,13 +109,7 @@ impl RegistryClient {
         if answer.get("is_compatible").and_then(Value::as_bool) != Some(false) {
             return Ok(None);
         }
-        let messages = answer.get("messages").and_then(Value::as_array);
-        let messages: Vec<&str> =
-            messages.into_iter().flatten().filter_map(Value::as_str).collect();
-        if messages.is_empty() {
-            return Ok(Some("it is not compatible with the versions before".to_owned()));
-        }
-        Ok(Some(bounded(&messages.join("; "))))
+        Ok(Some(explanation(&answer)))
     }
 
     /// Gives a subject a compatibility level.
@@ -182,6 +176,17 @@ impl RegistryClient {
 
 fn body(subject: &SubjectDef) -> Value {
     json!({ "schema": subject.schema, "schemaType": "AVRO" })
+}
+
+/// What a registry says of a schema that is not compatible: Confluent's in `messages`, Apicurio in `reason`.
+fn explanation(answer: &Value) -> String {
+    let messages = answer.get("messages").and_then(Value::as_array).into_iter().flatten();
+    let reason = answer.get("reason");
+    let words: Vec<&str> = messages.chain(reason).filter_map(Value::as_str).collect();
+    if words.is_empty() {
+        return "it is not compatible with the versions before".to_owned();
+    }
+    bounded(&words.join("; "))
 }
 
 /// Sorts a refusal by its status. Confluent's API reference lists them.

@@ -1,5 +1,6 @@
-//! Subjects are made what they should be in our own registry, which has Confluent's routes.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! Subjects are made what they should be in our own registry, which has Confluent's routes, and in
+//! one that nobody here wrote, where HEPHAESTUS_TEST_REGISTRY names it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 use std::collections::BTreeMap;
 
@@ -25,14 +26,36 @@ async fn serve() -> RegistryClient {
     RegistryClient::new(&RegistryEndpoint::new(url)).unwrap()
 }
 
+/// The registry of HEPHAESTUS_TEST_REGISTRY, shared with other tests.
+fn foreign() -> Option<RegistryClient> {
+    let url = std::env::var("HEPHAESTUS_TEST_REGISTRY").unwrap_or_default();
+    if url.is_empty() {
+        let is_required = std::env::var("HEPHAESTUS_TEST_REQUIRE").is_ok_and(|set| set == "1");
+        assert!(!is_required, "HEPHAESTUS_TEST_REGISTRY names no registry");
+        eprintln!("skipped: HEPHAESTUS_TEST_REGISTRY names no registry");
+        return None;
+    }
+    Some(RegistryClient::new(&RegistryEndpoint::new(url)).unwrap())
+}
+
 fn topology() -> Topology {
     let mut profile = Profile::development();
     profile.subject_compatibility.insert("nodes-value".to_owned(), Level::Backward);
     pipeline(&profile).unwrap()
 }
 
+/// The same with subjects that no other test has, nor an earlier run.
+fn unique_topology(test: &str) -> Topology {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let mut topology = topology();
+    for subject in &mut topology.subjects {
+        subject.subject = format!("{test}-{}-{}", now.as_nanos(), subject.subject);
+    }
+    topology
+}
+
 fn subject<'a>(topology: &'a Topology, name: &str) -> &'a SubjectDef {
-    topology.subjects.iter().find(|subject| subject.subject == name).unwrap()
+    topology.subjects.iter().find(|subject| subject.subject.ends_with(name)).unwrap()
 }
 
 /// The steps for subjects alone.
@@ -43,9 +66,7 @@ async fn steps(client: &RegistryClient, topology: &Topology) -> Vec<Step> {
     steps.into_iter().filter(|step| !matches!(step, Step::Create(_))).collect()
 }
 
-#[tokio::test]
-async fn applying_leaves_nothing_to_do() {
-    let (client, topology) = (serve().await, topology());
+async fn applying_leaves_nothing_to_do(client: RegistryClient, topology: Topology) {
     assert_eq!(client.live(&topology.subjects).await.unwrap(), BTreeMap::new());
     for step in steps(&client, &topology).await {
         match step {
@@ -60,33 +81,59 @@ async fn applying_leaves_nothing_to_do() {
     assert_eq!(again.len(), topology.subjects.len());
     assert!(again.iter().all(|step| matches!(step, Step::Keep(_))), "{again:?}");
     let live = client.live(&topology.subjects).await.unwrap();
-    assert_eq!(live["nodes-value"].level, Some(Level::Backward));
-    assert_eq!(live["patterns-value"].level, Some(Level::FullTransitive));
+    let level = |name: &str| live[&subject(&topology, name).subject].level;
+    assert_eq!(level("nodes-value"), Some(Level::Backward));
+    assert_eq!(level("patterns-value"), Some(Level::FullTransitive));
 }
 
 #[tokio::test]
-async fn an_incompatible_schema_is_told_in_the_registrys_words() {
-    let (client, topology) = (serve().await, topology());
+async fn applying_to_ours_leaves_nothing_to_do() {
+    applying_leaves_nothing_to_do(serve().await, topology()).await;
+}
+
+#[tokio::test]
+async fn applying_to_a_foreign_one_leaves_nothing_to_do() {
+    if let Some(client) = foreign() {
+        applying_leaves_nothing_to_do(client, unique_topology("apply")).await;
+    }
+}
+
+/// `words` are some that the registry uses.
+async fn an_incompatible_schema_is_told(client: RegistryClient, topology: Topology, words: &str) {
     let wanted = subject(&topology, "nodes-value");
     let other = SubjectDef {
         schema: r#"{"type": "record", "name": "Node", "namespace": "hephaestus.v1", "fields": [{"name": "size", "type": "long"}]}"#,
         ..wanted.clone()
     };
     client.register(&other).await.unwrap();
-    client.set_level("nodes-value", Level::Backward).await.unwrap();
+    client.set_level(&wanted.subject, Level::Backward).await.unwrap();
 
     let planned = steps(&client, &topology).await;
     let refusal = planned.iter().find(|step| step.is_refusal()).unwrap().to_string();
-    let begin = "! subject nodes-value: the registry refuses hephaestus.v1.Node: ";
-    assert!(refusal.starts_with(begin), "{refusal}");
-    assert!(refusal.contains("cannot read version 1"), "{refusal}");
+    let name = &wanted.subject;
+    let begin = format!("! subject {name}: the registry refuses hephaestus.v1.Node: ");
+    assert!(refusal.starts_with(&begin), "{refusal}");
+    assert!(refusal.contains(words), "{refusal}");
 
     match client.register(wanted).await.unwrap_err() {
         RegistryError::Incompatible { subject, reason } => {
-            assert_eq!(subject, "nodes-value");
-            assert!(reason.contains("cannot read version 1"), "{reason}");
+            assert_eq!(subject, *name);
+            assert!(reason.contains(words), "{reason}");
         }
         error => panic!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn an_incompatible_schema_is_told_in_our_registrys_words() {
+    an_incompatible_schema_is_told(serve().await, topology(), "cannot read version 1").await;
+}
+
+#[tokio::test]
+async fn an_incompatible_schema_is_told_in_a_foreign_ones_words() {
+    if let Some(client) = foreign() {
+        let topology = unique_topology("incompatible");
+        an_incompatible_schema_is_told(client, topology, "Incompatible artifact").await;
     }
 }
 
