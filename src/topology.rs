@@ -2,13 +2,16 @@
 //!
 //! Nothing is shrunk or deleted; what was done is said, also where the rest failed.
 
+mod cluster;
 mod directory;
 mod figures;
+mod start;
 
 use anyhow::{Result, bail};
 use hephaestus_pipeline::engine::{Cleanup, TopicSpec};
 use hephaestus_topology::{Step, TopicDef, Topology, describe, pipeline, validate};
 
+pub(crate) use self::start::check_at_start;
 use crate::{
     access::Access,
     cli::{EngineKind, TopologyCommand},
@@ -38,7 +41,7 @@ pub(crate) async fn run(command: TopologyCommand, config: &Config) -> Result<()>
             check(&topology)?;
             let steps = match config.engine {
                 EngineKind::Embedded => directory::plan(config, &topology, grow).await?,
-                EngineKind::Kafka => bail!("later"),
+                EngineKind::Kafka => cluster::plan(config, &topology, grow).await?,
             };
             show(&steps, &mut out)?;
             refuse(&steps)?;
@@ -53,7 +56,7 @@ pub(crate) async fn run(command: TopologyCommand, config: &Config) -> Result<()>
                 EngineKind::Embedded => {
                     directory::apply(config, &topology, grow, &mut out).await?;
                 }
-                EngineKind::Kafka => bail!("later"),
+                EngineKind::Kafka => cluster::apply(config, &topology, grow, &mut out).await?,
             }
         }
     }

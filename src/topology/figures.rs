@@ -4,23 +4,23 @@ use std::time::Duration;
 
 use anyhow::Result;
 use hephaestus_gateway::control::RemoteLog;
-use hephaestus_pipeline::engine::Log;
+use hephaestus_pipeline::engine::{Engine, Log};
 use hephaestus_topology::{Figures, TopicFigures, Topology};
 
-use crate::{cli::EngineKind, config::Config, output::tell};
+use crate::{access, cli::EngineKind, config::Config, output::tell};
 
 /// Longest wait for an engine: a drawing is of use without it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks the configured engine, where it runs: a cluster, or the pipeline that has the directory.
 pub(super) async fn gather(config: &Config, topology: &Topology) -> Option<Figures> {
-    let asked = match config.engine {
-        EngineKind::Embedded => {
-            tokio::time::timeout(PATIENCE, of_directory(config, topology)).await
+    let asked = async {
+        match config.engine {
+            EngineKind::Embedded => of_directory(config, topology).await,
+            EngineKind::Kafka => of_cluster(config, topology).await.map(Some),
         }
-        EngineKind::Kafka => return None,
     };
-    match asked {
+    match tokio::time::timeout(PATIENCE, asked).await {
         Ok(Ok(figures)) => figures,
         Ok(Err(error)) => {
             tell(format_args!("drawn without what exists: {error:#}"));
@@ -44,6 +44,15 @@ async fn of_directory(config: &Config, topology: &Topology) -> Result<Option<Fig
     };
     let place = format!("a running pipeline in {}", dir.display());
     of_log(&log, topology, place).await.map(Some)
+}
+
+async fn of_cluster(config: &Config, topology: &Topology) -> Result<Figures> {
+    let engine = access::connect(config).await?;
+    let id = engine.cluster_id().await?;
+    let place = format!("cluster {id} at {}", config.brokers()?);
+    let figures = of_log(engine.as_ref(), topology, place).await;
+    engine.close().await?;
+    figures
 }
 
 async fn of_log(log: &dyn Log, topology: &Topology, place: String) -> Result<Figures> {

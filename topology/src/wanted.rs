@@ -22,6 +22,8 @@ pub mod config {
 
 /// What a batch takes besides its record, in bytes: its header, and the record's own lengths.
 const BATCH_OVERHEAD: u64 = 1 << 10;
+/// Kafka's default for the largest batch: producers gather small records to almost as much.
+const DEFAULT_MAX_MESSAGE: u64 = 1_048_588;
 
 /// Segments of compacted topics. With Kafka's default of 1 GiB, a stage would read up to as much
 /// that is not compacted whenever it restores a partition's state.
@@ -65,7 +67,8 @@ pub fn wanted(topology: &Topology, topic: &TopicDef, target: Target) -> WantedTo
 }
 
 fn configs_of_cluster(topology: &Topology, topic: &TopicDef) -> BTreeMap<String, String> {
-    let max_message = topic.max_record_bytes.saturating_add(BATCH_OVERHEAD).min(i32::MAX as u64);
+    let largest_record = topic.max_record_bytes.saturating_add(BATCH_OVERHEAD);
+    let max_message = largest_record.clamp(DEFAULT_MAX_MESSAGE, i32::MAX as u64);
     let mut configs = BTreeMap::from([
         (config::MIN_INSYNC_REPLICAS.to_owned(), topology.min_insync_replicas.to_string()),
         (config::MAX_MESSAGE_BYTES.to_owned(), max_message.to_string()),

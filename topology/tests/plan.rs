@@ -107,6 +107,14 @@ fn what_is_created_in_a_cluster_is_said_in_full() {
 }
 
 #[test]
+fn a_batch_of_small_records_fits_where_records_are_small() {
+    let profile = Profile { max_value_bytes: 1000, ..Profile::development() };
+    let topology = pipeline(&profile).unwrap();
+    let analyses = wanted(&topology, topology.topic("analyses").unwrap(), Target::Cluster);
+    assert_eq!(analyses.configs["max.message.bytes"], "1048588");
+}
+
+#[test]
 fn what_is_created_in_a_directory_has_no_replicas() {
     let steps = plan(&development(), &Live::default(), DIRECTORY);
     assert_eq!(steps[0].to_string(), "+ raw-logs (4 partitions, delete)");
