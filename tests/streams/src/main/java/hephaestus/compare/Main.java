@@ -72,6 +72,18 @@ public final class Main {
         settings.put("commit.interval.ms", "100");
         settings.put("replication.factor", "1");
         settings.put("main.consumer.auto.offset.reset", "earliest");
+        // Fewer and larger requests, both ways.
+        settings.put("main.consumer.max.poll.records", "5000");
+        settings.put("main.consumer.max.partition.fetch.bytes", "4194304");
+        settings.put("main.consumer.fetch.min.bytes", "100000");
+        settings.put("main.consumer.fetch.max.wait.ms", "50");
+        settings.put("buffered.records.per.partition", "20000");
+        settings.put("producer.batch.size", "262144");
+        settings.put("producer.buffer.memory", "67108864");
+        settings.put("producer.compression.type", "lz4");
+        // The first batches of a transaction are refused while the broker ends the one before: the default waits 100 ms.
+        settings.put("producer.retry.backoff.ms", "5");
+        settings.put("producer.retry.backoff.max.ms", "50");
         return settings;
     }
 
