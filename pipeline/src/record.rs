@@ -102,6 +102,9 @@ fn payload_size(key: Option<&Bytes>, value: Option<&Bytes>, headers: &Headers) -
     key.map_or(0, Bytes::len) + value.map_or(0, Bytes::len) + headers.size()
 }
 
+/// Room for the numbers of most origins.
+const DIGITS: usize = 24;
+
 /// One record, or a run of records of one partition, that another record was made from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
@@ -115,14 +118,35 @@ pub struct Origin {
     pub last: u64,
 }
 
+impl Origin {
+    /// Adds the text of the origin, `topic/partition/first` or `topic/partition/first-last`.
+    fn write_to(&self, text: &mut String) {
+        let mut digits = itoa::Buffer::new();
+        text.push_str(&self.topic);
+        text.push('/');
+        text.push_str(digits.format(self.partition));
+        text.push('/');
+        text.push_str(digits.format(self.first));
+        if self.last > self.first {
+            text.push('-');
+            text.push_str(digits.format(self.last));
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { topic, partition, first, last } = self;
-        write!(f, "{topic}/{partition}/{first}")?;
-        if last > first {
-            write!(f, "-{last}")?;
-        }
-        Ok(())
+        let mut text = String::with_capacity(self.topic.len() + DIGITS);
+        self.write_to(&mut text);
+        f.write_str(&text)
+    }
+}
+
+impl From<&Origin> for Bytes {
+    fn from(origin: &Origin) -> Self {
+        let mut text = String::with_capacity(origin.topic.len() + DIGITS);
+        origin.write_to(&mut text);
+        text.into()
     }
 }
 
@@ -190,13 +214,14 @@ impl Origins {
 
 impl fmt::Display for Origins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
         for (index, origin) in self.0.iter().enumerate() {
             if index > 0 {
-                f.write_str(",")?;
+                text.push(',');
             }
-            write!(f, "{origin}")?;
+            origin.write_to(&mut text);
         }
-        Ok(())
+        f.write_str(&text)
     }
 }
 

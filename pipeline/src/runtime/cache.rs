@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use foldhash::quality::RandomState;
 use hephaestus_schemas::StateEntry;
 
 use super::timers::KeyTimers;
@@ -47,14 +48,14 @@ struct Entry<S> {
 /// States by key. What is not committed is never evicted.
 #[derive(Debug)]
 pub(crate) struct StateCache<S> {
-    entries: HashMap<Bytes, Entry<S>>,
+    entries: HashMap<Bytes, Entry<S>, RandomState>,
     weight: usize,
     clock: u64,
 }
 
 impl<S> Default for StateCache<S> {
     fn default() -> Self {
-        Self { entries: HashMap::new(), weight: 0, clock: 0 }
+        Self { entries: HashMap::default(), weight: 0, clock: 0 }
     }
 }
 

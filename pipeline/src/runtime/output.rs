@@ -51,9 +51,9 @@ impl OutputHeaders {
         let traceparent = carried.as_ref().unwrap_or(context).format();
         let mut headers = Headers(Vec::with_capacity(3));
         headers.push(self.traceparent_name.clone(), traceparent);
-        let origin = match (origins, record) {
-            (Some(origins), _) => Some(origins.to_string()),
-            (None, Some(record)) => Some(record.origin().to_string()),
+        let origin: Option<Bytes> = match (origins, record) {
+            (Some(origins), _) => Some(origins.to_string().into()),
+            (None, Some(record)) => Some((&record.origin()).into()),
             (None, None) => None,
         };
         if let Some(origin) = origin {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use foldhash::quality::RandomState;
 
 use super::{
     cache::StateCache,
@@ -31,7 +32,6 @@ pub(crate) struct Finished {
 #[derive(Default)]
 struct Queue {
     work: VecDeque<(Seq, Work)>,
-    running: bool,
     attempts: u32,
     delays: Option<Delays>,
 }
@@ -46,7 +46,7 @@ pub(crate) struct PartitionWork<S> {
     pub(crate) timers: Timers,
     /// Timers that a predecessor left fire no earlier: the lines they wait for may be on their way.
     pub(crate) timers_not_before_ms: i64,
-    queues: HashMap<Bytes, Queue>,
+    queues: HashMap<Bytes, Queue, RandomState>,
     ready: VecDeque<Bytes>,
     waiting: BTreeSet<(Instant, Bytes)>,
     bytes: usize,
@@ -62,7 +62,7 @@ impl<S: State> PartitionWork<S> {
             cache: StateCache::default(),
             timers: Timers::default(),
             timers_not_before_ms,
-            queues: HashMap::new(),
+            queues: HashMap::default(),
             ready: VecDeque::new(),
             waiting: BTreeSet::new(),
             bytes: 0,
@@ -79,8 +79,8 @@ impl<S: State> PartitionWork<S> {
     pub(crate) fn push_record(&mut self, record: Record) {
         let key = record.key.clone().unwrap_or_default();
         self.bytes += record.size();
-        let seq = self.window.push(Some((record.topic.clone(), record.offset)));
-        self.enqueue(key, seq, Work::Record(record));
+        let seq = self.window.push(Some((&record.topic, record.offset)));
+        self.enqueue(&key, seq, Work::Record(record));
     }
 
     /// Queues the timers that are due.
@@ -93,7 +93,7 @@ impl<S: State> PartitionWork<S> {
             let work = Work::Timer(timer);
             self.bytes += work.size();
             let seq = self.window.push(None);
-            self.enqueue(key, seq, work);
+            self.enqueue(&key, seq, work);
         }
     }
 
@@ -110,13 +110,17 @@ impl<S: State> PartitionWork<S> {
         self.waiting.first().map(|(at, _)| *at)
     }
 
-    fn enqueue(&mut self, key: Bytes, seq: Seq, work: Work) {
-        let queue = self.queues.entry(key.clone()).or_default();
-        let idle = queue.work.is_empty() && !queue.running;
-        queue.work.push_back((seq, work));
-        if idle {
-            self.ready.push_back(key);
+    fn enqueue(&mut self, key: &Bytes, seq: Seq, work: Work) {
+        // A queue lives while it has work, waiting or running.
+        if let Some(queue) = self.queues.get_mut(key) {
+            queue.work.push_back((seq, work));
+            return;
         }
+        // A copy: what outlives the work (state, timers) must not hold the buffer that the record came in.
+        let key = Bytes::copy_from_slice(key);
+        let work = VecDeque::from([(seq, work)]);
+        self.queues.insert(key.clone(), Queue { work, ..Queue::default() });
+        self.ready.push_back(key);
     }
 
     /// The next unit that may run, of at most `max_run` pieces of work; with `head_only` the one alone
@@ -139,7 +143,6 @@ impl<S: State> PartitionWork<S> {
         let keyed = self.cache.get(&key);
         let queue = self.queues.get_mut(&key)?;
         let length = queue.work.len().min(max_run.max(1));
-        queue.running = true;
         Some(Unit {
             partition: self.partition,
             epoch: self.epoch,
@@ -184,7 +187,6 @@ impl<S: State> PartitionWork<S> {
         }
 
         let queue = self.queues.entry(done.key.clone()).or_default();
-        queue.running = false;
         if !done.done.is_empty() {
             queue.attempts = 0;
             queue.delays = None;
