@@ -1,4 +1,5 @@
-//! Gets at the topics: those of a running pipeline through its socket, else the engine's directory itself.
+//! Gets at the topics: on Kafka those of the cluster; else those of a running pipeline through its socket, or the
+//! embedded engine's directory itself.
 
 use std::{
     path::{Path, PathBuf},
@@ -6,30 +7,34 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use hephaestus_gateway::control::RemoteLog;
-use hephaestus_pipeline::engine::{Engine, EngineError, Log, embedded::EmbeddedEngine};
+use hephaestus_pipeline::engine::{
+    Engine, EngineError, Log, embedded::EmbeddedEngine, kafka::KafkaEngine,
+};
 use tokio::time::Instant;
 
-use crate::{cli::EngineKind, config::Config, usage::WrongUsage};
+use crate::{cli::EngineKind, config::Config};
 
 /// How long a directory that another process holds, and does not serve yet, is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time between two tries of a directory that another process holds.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
+/// How long brokers may take to answer for the first time.
+const BROKERS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The topics of a directory.
+/// The topics of a directory, or of a cluster.
 pub(crate) struct Access {
     /// Reads and writes them.
     pub(crate) log: Arc<dyn Log>,
-    /// The engine, where no running pipeline has it.
+    /// The engine, where no running pipeline has it; on Kafka always.
     pub(crate) engine: Option<Arc<dyn Engine>>,
-    /// The directory.
+    /// The directory; empty on Kafka.
     pub(crate) dir: PathBuf,
 }
 
 impl Access {
-    /// Lets go of the directory once everything is on disk.
+    /// Lets go of the topics once everything is durable.
     pub(crate) async fn close(self) -> Result<()> {
         if let Some(engine) = self.engine {
             engine.close().await?;
@@ -38,15 +43,7 @@ impl Access {
     }
 }
 
-/// Lets go of a directory, where one was opened.
-pub(crate) async fn close(access: Option<Access>) -> Result<()> {
-    match access {
-        Some(access) => access.close().await,
-        None => Ok(()),
-    }
-}
-
-/// Opens the topics of the configured directory, which has to exist.
+/// Opens the topics, which have to be there: the directory exists, or the brokers answer.
 pub(crate) async fn open(config: &Config) -> Result<Access> {
     if let Some(access) = open_if_there(config).await? {
         return Ok(access);
@@ -59,9 +56,11 @@ pub(crate) async fn open(config: &Config) -> Result<Access> {
     );
 }
 
-/// Opens the topics of the configured directory, where it exists.
+/// Opens the topics, where there is a directory; on Kafka the brokers have to answer.
 pub(crate) async fn open_if_there(config: &Config) -> Result<Option<Access>> {
-    refuse_kafka(config)?;
+    if config.engine == EngineKind::Kafka {
+        return open_cluster(config).await.map(Some);
+    }
     let dir = config.dir()?;
     if !dir.is_dir() {
         return Ok(None);
@@ -69,18 +68,31 @@ pub(crate) async fn open_if_there(config: &Config) -> Result<Option<Access>> {
     open_dir(&dir, config).await.map(Some)
 }
 
-/// Opens the topics of the configured directory, which is made where there is none.
+/// Opens the topics of the cluster, or of the directory, which is made where there is none.
 pub(crate) async fn open_or_create(config: &Config) -> Result<Access> {
-    refuse_kafka(config)?;
-    open_dir(&config.dir()?, config).await
+    match config.engine {
+        EngineKind::Kafka => open_cluster(config).await,
+        EngineKind::Embedded => open_dir(&config.dir()?, config).await,
+    }
 }
 
-/// Says that the engine is not in this build, where that is so.
-pub(crate) fn refuse_kafka(config: &Config) -> Result<()> {
-    if config.engine == EngineKind::Kafka {
-        return Err(WrongUsage("engine kafka is not in this build yet".to_owned()).into());
+async fn open_cluster(config: &Config) -> Result<Access> {
+    let engine = connect(config).await?;
+    let log: Arc<dyn Log> = engine.clone();
+    Ok(Access { log, engine: Some(engine), dir: PathBuf::new() })
+}
+
+/// Connects to the configured brokers, and has them answer once.
+///
+/// # Errors
+/// Where none is named, none answers in time, or they refuse.
+pub(crate) async fn connect(config: &Config) -> Result<Arc<KafkaEngine>> {
+    let brokers = config.brokers()?;
+    let connecting = KafkaEngine::connect(brokers, config.kafka.clone(), config.max_record_bytes());
+    match tokio::time::timeout(BROKERS_TIMEOUT, connecting).await {
+        Ok(engine) => engine.with_context(|| format!("kafka at {brokers}")),
+        Err(_) => bail!("kafka at {brokers}: no broker answers within {BROKERS_TIMEOUT:?}"),
     }
-    Ok(())
 }
 
 async fn open_dir(dir: &Path, config: &Config) -> Result<Access> {

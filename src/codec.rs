@@ -1,15 +1,19 @@
-//! A codec for commands: against the registry of the running pipeline, else one served here from `_schemas`.
+//! A codec for commands: against the configured registry on Kafka, that of the running pipeline, or one that is
+//! served here from `_schemas`.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use hephaestus_gateway::serve::{ServeLimits, serve};
-use hephaestus_pipeline::engine::Log;
-use hephaestus_schemas::{Codec, registry::Registry, registry_http};
+use hephaestus_schemas::{
+    Codec,
+    registry::{Registry, SchemaStore},
+    registry_http,
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{access::Access, config::Config, system::schema_store::TopicStore};
+use crate::{access::Access, cli::EngineKind, config::Config, system::schema_store::TopicStore};
 
 /// File in the directory that holds the address of the running pipeline's registry.
 pub(crate) const REGISTRY_URL_FILE: &str = "registry.url";
@@ -29,16 +33,21 @@ impl Drop for OpenCodec {
     }
 }
 
-/// Opens the codec of a directory's values.
+/// Opens the codec of the topics' values.
 ///
 /// # Errors
 /// Where the registry cannot be found or served.
 pub(crate) async fn open(access: &Access, config: &Config) -> Result<OpenCodec> {
     let stop = CancellationToken::new();
+    if config.engine == EngineKind::Kafka {
+        let codec = Codec::connect_to(&config.registry_endpoint()?, config.codec())?;
+        return Ok(OpenCodec { codec, stop });
+    }
     let url = if access.engine.is_none() {
         published_url(access)?
     } else {
-        serve_registry(&access.log, SocketAddr::from(([127, 0, 0, 1], 0)), &stop).await?
+        let store = TopicStore(access.log.clone());
+        serve_registry(store, SocketAddr::from(([127, 0, 0, 1], 0)), &stop).await?.1
     };
     let codec = Codec::connect(&url, config.codec())?;
     Ok(OpenCodec { codec, stop })
@@ -52,21 +61,21 @@ fn published_url(access: &Access) -> Result<String> {
     Ok(text.trim().chars().take(MAX_URL_BYTES).collect())
 }
 
-/// Serves the registry that is kept in `_schemas` until `stop`; gives its address.
+/// Serves the registry that is kept in a store until `stop`; gives the registry and its address.
 ///
 /// # Errors
 /// Where its records cannot be read, or the address is taken.
 pub(crate) async fn serve_registry(
-    log: &Arc<dyn Log>,
+    store: impl SchemaStore,
     listen: SocketAddr,
     stop: &CancellationToken,
-) -> Result<String> {
-    let registry = Registry::open(TopicStore(log.clone())).await?;
+) -> Result<(Registry, String)> {
+    let registry = Registry::open(store).await?;
     let listener = TcpListener::bind(listen).await;
     let listener =
         listener.with_context(|| format!("the schema registry cannot listen on {listen}"))?;
     let url = format!("http://{}", listener.local_addr()?);
-    let router = registry_http::router(registry);
+    let router = registry_http::router(registry.clone());
     tokio::spawn(serve(listener, router, ServeLimits::default(), stop.clone()));
-    Ok(url)
+    Ok((registry, url))
 }

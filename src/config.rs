@@ -2,10 +2,13 @@
 //!
 //! Flags win over `HEPHAESTUS_*` variables, those over the file; every key has a default and is in the example.
 
+mod kafka;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -15,15 +18,16 @@ use hephaestus_node_manager::NodeConfig;
 use hephaestus_pipeline::{
     clock,
     config::{ByteSize, HumanDuration, Loader},
-    engine::embedded::EmbeddedConfig,
+    engine::{embedded::EmbeddedConfig, kafka::KafkaConfig},
     retry::{RetryPolicy, RetrySettings},
     runtime::StageConfig,
     telemetry::TelemetryConfig,
 };
 use hephaestus_schemas::{Node, codec::CodecLimits};
-use hephaestus_topology::{Profile, pipeline, validate};
+use hephaestus_topology::{Profile, Settings, pipeline, validate};
 use serde::{Deserialize, Serialize};
 
+use self::kafka::RegistryLogin;
 use crate::{
     cli::{Common, EngineKind, LogFormat},
     output::{Output, tell},
@@ -33,12 +37,14 @@ use crate::{
 const EXAMPLE: &str = include_str!("config/example.toml");
 /// Variable that names the file, where `--config` does not.
 const FILE_VARIABLE: &str = "HEPHAESTUS_CONFIG";
-/// Variables that are for the tests.
-const TEST_VARIABLE: &str = "HEPHAESTUS_TEST_DATA";
 /// Key of `[partitions]` for the topics that are not named.
 const DEFAULT_PARTITIONS: &str = "default";
 /// Bytes that a record takes besides its line: key and headers.
 const RECORD_OVERHEAD: usize = 64 << 10;
+/// How long a stop waits for the last commit, after the time to drain.
+pub(crate) const LAST_COMMIT: Duration = Duration::from_secs(5);
+/// Fewest bytes that a session of several reads at once.
+const MIN_POLL_BYTES: usize = 64 << 10;
 
 /// The configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +65,12 @@ pub(crate) struct Config {
     /// Schema registry of the kafka engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) schema_registry: Option<String>,
+    /// As whom to speak to it.
+    pub(crate) registry: RegistryLogin,
+    /// How the kafka engine reaches its cluster and is bounded.
+    pub(crate) kafka: KafkaConfig,
+    /// How topics and subjects are made on Kafka.
+    pub(crate) topology: Settings,
     /// Log lines and traces.
     pub(crate) telemetry: TelemetryConfig,
     /// Bounds.
@@ -84,6 +96,9 @@ impl Default for Config {
             registry_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             bootstrap_servers: None,
             schema_registry: None,
+            registry: RegistryLogin::default(),
+            kafka: KafkaConfig::default(),
+            topology: Settings::default(),
             telemetry: TelemetryConfig::default(),
             limits: Limits::default(),
             partitions: BTreeMap::new(),
@@ -113,8 +128,9 @@ pub(crate) struct Limits {
     pub(crate) stage_state: ByteSize,
     /// Read at once by each stage.
     pub(crate) stage_poll: ByteSize,
-    /// Longest time that finished work waits for its commit.
-    pub(crate) commit_interval: HumanDuration,
+    /// Longest time that finished work waits for its commit; without it what the engine is best at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) commit_interval: Option<HumanDuration>,
     /// How long a stop waits for work that runs.
     pub(crate) drain: HumanDuration,
     /// Waiting to be written by the embedded engine.
@@ -137,7 +153,7 @@ impl Default for Limits {
             stage_in_flight: ByteSize::mib(16),
             stage_state: ByteSize::mib(16),
             stage_poll: ByteSize::mib(1),
-            commit_interval: HumanDuration::from_millis(5),
+            commit_interval: None,
             drain: HumanDuration::from_secs(10),
             engine_queue: ByteSize::mib(32),
             engine_tail: ByteSize::mib(24),
@@ -147,30 +163,22 @@ impl Default for Limits {
     }
 }
 
-/// How long records stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How long records stay; what is not said, the profile says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Retention {
     /// `raw-logs` and `classified-logs`.
-    pub(crate) logs: HumanDuration,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) logs: Option<HumanDuration>,
     /// Largest size of a partition of these two; the older of the two bounds counts.
-    pub(crate) logs_partition: ByteSize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) logs_partition: Option<ByteSize>,
     /// Analyses, proposals, decisions, change requests and dead letters.
-    pub(crate) results: HumanDuration,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) results: Option<HumanDuration>,
     /// The audit trail.
-    pub(crate) audit: HumanDuration,
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        let profile = Profile::development();
-        Self {
-            logs: profile.log_retention.into(),
-            logs_partition: ByteSize(profile.log_retention_bytes.unwrap_or(u64::MAX)),
-            results: profile.result_retention.into(),
-            audit: profile.audit_retention.into(),
-        }
-    }
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) audit: Option<HumanDuration>,
 }
 
 impl Config {
@@ -184,7 +192,7 @@ impl Config {
         if let Some(file) = common.config.clone().or(from_variable) {
             loader = loader.file(&file)?;
         }
-        loader = loader.environment().ignore_variable(FILE_VARIABLE).ignore_variable(TEST_VARIABLE);
+        loader = loader.environment().ignore_variable(FILE_VARIABLE);
         let config: Self = flags(loader, common).load()?;
         config.check()?;
         Ok(config)
@@ -194,9 +202,12 @@ impl Config {
     fn check(&self) -> Result<()> {
         RetryPolicy::new(self.retry.clone()).context("retry")?;
         self.nodes(clock::now_micros())?;
-        let topology = pipeline(&self.profile()).context("partitions")?;
+        let topology = pipeline(&self.profile()).context("partitions and topology")?;
         if let Some(problem) = validate(&topology).first() {
-            bail!("partitions: {problem}");
+            bail!("partitions and topology: {problem}");
+        }
+        if self.engine == EngineKind::Kafka {
+            self.check_kafka()?;
         }
         let limits = &self.limits;
         if limits.line > limits.body {
@@ -229,11 +240,17 @@ impl Config {
         Ok(data.join("hephaestus"))
     }
 
+    /// Largest record in bytes, with key and headers.
+    pub(crate) fn max_record_bytes(&self) -> usize {
+        let largest = self.limits.line.max(self.limits.value);
+        largest.as_usize().saturating_add(RECORD_OVERHEAD)
+    }
+
     /// The embedded engine in a directory.
     pub(crate) fn embedded(&self, dir: &Path) -> EmbeddedConfig {
         let limits = &self.limits;
         EmbeddedConfig {
-            max_record_bytes: limits.line.as_usize().saturating_add(RECORD_OVERHEAD),
+            max_record_bytes: self.max_record_bytes(),
             writer_queue_bytes: limits.engine_queue.as_usize(),
             tail_cache_bytes: limits.engine_tail.as_usize(),
             store_cache_bytes: limits.engine_cache.as_usize(),
@@ -242,18 +259,25 @@ impl Config {
         }
     }
 
-    /// Partitions and retention.
+    /// Partitions, replicas and retention.
     pub(crate) fn profile(&self) -> Profile {
-        let development = Profile::development();
+        let base = self.topology.profile();
         let mut partitions = self.partitions.clone();
         let default_partitions = partitions.remove(DEFAULT_PARTITIONS);
+        let retention = &self.retention;
+        let with_overhead = |size: ByteSize| size.bytes().saturating_add(RECORD_OVERHEAD as u64);
         Profile {
-            default_partitions: default_partitions.unwrap_or(development.default_partitions),
+            default_partitions: default_partitions.unwrap_or(base.default_partitions),
             partitions,
-            log_retention: self.retention.logs.into(),
-            log_retention_bytes: Some(self.retention.logs_partition.bytes()),
-            result_retention: self.retention.results.into(),
-            audit_retention: self.retention.audit.into(),
+            log_retention: retention.logs.map_or(base.log_retention, Into::into),
+            log_retention_bytes: retention
+                .logs_partition
+                .map_or(base.log_retention_bytes, |size| Some(size.bytes())),
+            result_retention: retention.results.map_or(base.result_retention, Into::into),
+            audit_retention: retention.audit.map_or(base.audit_retention, Into::into),
+            max_line_bytes: with_overhead(self.limits.line),
+            max_value_bytes: with_overhead(self.limits.value),
+            ..base
         }
     }
 
@@ -267,19 +291,22 @@ impl Config {
         }
     }
 
-    /// Bounds of each stage's loop.
+    /// Bounds of each of a stage's sessions, which share what the stage may take.
     ///
     /// # Errors
     /// Where the retry policy is none.
     pub(crate) fn stage(&self) -> Result<StageConfig> {
+        let sessions = self.sessions();
+        let share = |size: ByteSize| size.as_usize() / sessions;
+        let poll_bytes = share(self.limits.stage_poll).max(MIN_POLL_BYTES);
         Ok(StageConfig {
-            max_in_flight_bytes: self.limits.stage_in_flight.as_usize(),
-            poll_bytes: self.limits.stage_poll.as_usize(),
-            commit_interval: self.limits.commit_interval.into(),
-            state_cache_bytes: self.limits.stage_state.as_usize(),
+            max_in_flight_bytes: share(self.limits.stage_in_flight),
+            poll_bytes: poll_bytes.min(self.limits.stage_poll.as_usize()),
+            commit_interval: self.commit_interval(),
+            state_cache_bytes: share(self.limits.stage_state),
             drain_deadline: self.limits.drain.into(),
             retry: RetryPolicy::new(self.retry.clone()).context("retry")?,
-            ..StageConfig::default()
+            sessions,
         })
     }
 
@@ -327,6 +354,10 @@ fn flags(mut loader: Loader, common: &Common) -> Loader {
 
 /// Runs `config check`, for a configuration that was loaded and found good.
 pub(crate) fn say_good(config: &Config) -> Result<()> {
+    if config.engine == EngineKind::Kafka {
+        config.brokers()?;
+        config.registry_endpoint()?;
+    }
     let nodes = config.node.len();
     tell(format_args!("configuration is good; it watches {nodes} nodes"));
     Ok(())

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use anyhow::{Result, anyhow};
 use futures::{StreamExt, stream::FuturesUnordered};
 use hephaestus_pipeline::{
-    engine::{EngineError, Log, TopicInfo, TopicPartition},
+    engine::{EngineError, Log, TopicInfo, TopicPartition, pages::Pages},
     record::Record,
 };
 use hephaestus_topology::nearest;
@@ -55,9 +55,7 @@ pub(crate) struct Scan {
 }
 
 struct Cursor {
-    partition: TopicPartition,
-    /// Offset to read next.
-    next: u64,
+    pages: Pages,
     /// Offset at which to stop; none when following.
     end: Option<u64>,
     page: VecDeque<Record>,
@@ -67,18 +65,15 @@ struct Cursor {
 
 impl Cursor {
     fn is_done(&self) -> bool {
-        self.page.is_empty() && self.end.is_some_and(|end| self.next >= end)
+        self.page.is_empty() && self.end.is_some_and(|end| self.pages.next >= end)
     }
 
     async fn fill(&mut self, log: &Arc<dyn Log>) -> Result<(), EngineError> {
         if !self.page.is_empty() || self.is_dry || self.is_done() {
             return Ok(());
         }
-        let records = log.read(&self.partition, self.next, PAGE_BYTES).await?;
+        let records = self.pages.read(log.as_ref()).await?;
         self.is_dry = records.is_empty();
-        if let Some(last) = records.last() {
-            self.next = last.offset + 1;
-        }
         let end = self.end.unwrap_or(u64::MAX);
         self.page.extend(records.into_iter().filter(|record| record.offset < end));
         Ok(())
@@ -103,7 +98,8 @@ impl Scan {
                 Start::Time(at_ms) => log.offset_at(&partition, at_ms).await?,
             };
             let end = (!follow).then_some(info.end);
-            cursors.push(Cursor { partition, next, end, page: VecDeque::new(), is_dry: false });
+            let pages = Pages::new(partition, next, PAGE_BYTES);
+            cursors.push(Cursor { pages, end, page: VecDeque::new(), is_dry: false });
         }
         Ok(Self { log: log.clone(), cursors })
     }
@@ -133,7 +129,7 @@ impl Scan {
         }
         let mut waits = FuturesUnordered::new();
         for cursor in &self.cursors {
-            waits.push(self.log.wait(&cursor.partition, cursor.next, WAIT));
+            waits.push(self.log.wait(&cursor.pages.partition, cursor.pages.next, WAIT));
         }
         while let Some(passed) = waits.next().await {
             if passed? {
@@ -151,17 +147,19 @@ impl Scan {
     async fn skip_gaps(&mut self) -> Result<()> {
         let topics = self.log.topics().await?;
         for cursor in &mut self.cursors {
-            let name = &cursor.partition.topic;
+            let TopicPartition { topic: name, partition } = &cursor.pages.partition;
             let topic = topics.iter().find(|topic| topic.spec.name == *name);
-            let index = usize::try_from(cursor.partition.partition)?;
+            let index = usize::try_from(*partition)?;
             let end =
                 topic.and_then(|topic| topic.partitions.get(index)).map_or(0, |info| info.end);
-            if end <= cursor.next || !cursor.page.is_empty() {
+            if end <= cursor.pages.next || !cursor.page.is_empty() {
                 continue;
             }
             // Whatever lies below an end that was asked for first is read now, or is gone.
-            let records = self.log.read(&cursor.partition, cursor.next, PAGE_BYTES).await?;
-            cursor.next = records.last().map_or(end, |last| last.offset + 1);
+            let records = cursor.pages.read(self.log.as_ref()).await?;
+            if records.is_empty() {
+                cursor.pages.next = end;
+            }
             cursor.page.extend(records);
         }
         Ok(())

@@ -1,6 +1,9 @@
 //! `hephaestus up` and `hephaestus run`: stages of one process, until they are asked to stop.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -9,7 +12,7 @@ use crate::{
     config::Config,
     output::{Output, tell},
     signals,
-    system::{Door, STAGES, System},
+    system::{Door, GATEWAY, STAGES, System},
 };
 
 /// What a script needs to talk to a pipeline that has started.
@@ -17,7 +20,8 @@ use crate::{
 struct Started {
     listen: SocketAddr,
     registry: String,
-    dir: std::path::PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dir: Option<PathBuf>,
 }
 
 /// Runs every stage, and takes lines in.
@@ -26,13 +30,16 @@ pub(crate) async fn up(listen: Option<SocketAddr>, config: &Config) -> Result<()
     run_until_asked(config, &STAGES.map(str::to_owned), door).await
 }
 
-/// Runs some stages.
+/// Runs some stages; lines are taken in where the gateway is one of them.
 pub(crate) async fn run(
     stages: &[String],
     listen: Option<SocketAddr>,
     config: &Config,
 ) -> Result<()> {
-    run_until_asked(config, stages, Door::Admin(listen.unwrap_or(config.listen))).await
+    let listen = listen.unwrap_or(config.listen);
+    let takes_lines = stages.iter().any(|stage| stage == GATEWAY);
+    let door = if takes_lines { Door::Intake(listen) } else { Door::Admin(listen) };
+    run_until_asked(config, stages, door).await
 }
 
 async fn run_until_asked(config: &Config, stages: &[String], door: Door) -> Result<()> {
@@ -40,7 +47,7 @@ async fn run_until_asked(config: &Config, stages: &[String], door: Door) -> Resu
     let started = Started {
         listen: system.address(),
         registry: system.registry_url().to_owned(),
-        dir: config.dir()?,
+        dir: system.directory().map(Path::to_owned),
     };
     // Whoever reads that it has started may stop it at once.
     let asked = signals::listen()?;

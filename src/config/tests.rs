@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::usage::WrongUsage;
 
 fn parse(text: &str) -> Result<Config> {
     let config: Config = Loader::new().text("test.toml", text)?.load()?;
@@ -17,7 +18,8 @@ fn uncommented() -> String {
         Some(key) if !key.starts_with(' ') => key,
         _ => line,
     });
-    lines.collect::<Vec<_>>().join("\n")
+    // What a variable would hold is not there.
+    lines.collect::<Vec<_>>().join("\n").replace("\"env:", "\"")
 }
 
 fn keys(value: &toml::Value, prefix: &str, found: &mut BTreeSet<String>) {
@@ -58,14 +60,30 @@ fn the_example_names_every_key() {
     keys(&known, "", &mut in_struct);
     assert_eq!(in_example, in_struct);
     // An optional key that the example left out would be missing on both sides.
+    let Config { registry, kafka, topology, limits, retention, .. } = &config;
+    let sasl = kafka.security.sasl.as_ref().unwrap();
     let optional = [
         config.dir.is_some(),
         config.bootstrap_servers.is_some(),
         config.schema_registry.is_some(),
+        registry.username.is_some() && registry.password.is_some() && registry.ca.is_some(),
+        kafka.instance.is_some() && kafka.state_dir.is_some(),
+        kafka.replication_factor.is_some() && kafka.min_insync_replicas.is_some(),
+        kafka.security.ca.is_some() && kafka.security.certificate.is_some(),
+        kafka.security.key.is_some() && kafka.security.key_password.is_some(),
+        sasl.username.is_some() && sasl.password.is_some() && sasl.scope.is_some(),
+        sasl.token_endpoint.is_some() && sasl.client_id.is_some() && sasl.client_secret.is_some(),
+        !kafka.settings.is_empty(),
+        topology.replication_factor.is_some() && topology.min_insync_replicas.is_some(),
+        topology.cluster_id.is_some() && topology.compatibility.len() == 2,
         config.telemetry.otlp_endpoint.is_some(),
+        limits.commit_interval.is_some(),
+        retention.logs.is_some() && retention.logs_partition.is_some(),
+        retention.results.is_some() && retention.audit.is_some(),
         config.retry.max_elapsed.is_some(),
     ];
-    assert_eq!(optional, [true; 5]);
+    assert!(optional.iter().all(|is_there| *is_there), "{optional:?}");
+    assert!(!format!("{config:?}").contains("PASSWORD"), "no secret is shown");
 }
 
 #[test]
@@ -101,9 +119,55 @@ fn bounds_that_contradict_each_other_are_refused() {
         ("[retry]\nmultiplier = 0.5", "multiplier is 0.5"),
         ("[partitions]\ndefault = 0", "default has 0 partitions, wanted 1 to 1024"),
         ("[partitions]\ndecisions = 3", "change-requester needs proposed-changes and decisions"),
+        (
+            "engine = \"kafka\"\n[limits]\ndrain = \"25s\"",
+            "kafka.session_timeout is 30s, wanted more than 30s, which a stop may take: limits.drain, 25s,",
+        ),
+        (
+            "engine = \"kafka\"\n[limits]\ncommit_interval = \"6s\"",
+            "kafka.transaction_timeout is 20s, wanted at least 4 times limits.commit_interval, 6s",
+        ),
     ];
     for (text, message) in cases {
         let error = format!("{:#}", parse(text).unwrap_err());
         assert!(error.contains(message), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_stages_sessions_share_what_it_may_take() {
+    let embedded = parse("").unwrap().stage().unwrap();
+    let kafka = parse("engine = \"kafka\"\n[kafka]\nsessions = 4").unwrap().stage().unwrap();
+    assert_eq!((embedded.sessions, kafka.sessions), (1, 4));
+    let millis = |stage: &StageConfig| stage.commit_interval.as_millis();
+    assert_eq!((millis(&embedded), millis(&kafka)), (5, 100));
+    assert_eq!(embedded.max_in_flight_bytes, 4 * kafka.max_in_flight_bytes);
+    assert_eq!(embedded.state_cache_bytes, 4 * kafka.state_cache_bytes);
+    assert_eq!(embedded.poll_bytes, 4 * kafka.poll_bytes);
+    let fast = parse("engine = \"kafka\"\n[limits]\ncommit_interval = \"20ms\"").unwrap();
+    assert_eq!(fast.commit_interval().as_millis(), 20);
+}
+
+#[test]
+fn what_kafka_needs_is_asked_for() {
+    let config = parse("engine = \"kafka\"").unwrap();
+    let error = config.brokers().unwrap_err();
+    assert!(error.is::<WrongUsage>() && error.to_string().contains("--bootstrap-servers"));
+    let error = config.registry_endpoint().unwrap_err();
+    assert!(error.is::<WrongUsage>() && error.to_string().contains("`hephaestus registry"));
+
+    let text =
+        "schema_registry = \"https://r:1\"\n[registry]\nusername = \"ada\"\npassword = \"p\"";
+    let endpoint = parse(text).unwrap().registry_endpoint().unwrap();
+    assert_eq!(endpoint.username.as_deref(), Some("ada"));
+    assert_eq!(endpoint.password.as_deref(), Some("p"));
+    let cases = [
+        ("schema_registry = \"http://ada:p@r:1\"", "username and password"),
+        ("schema_registry = \"http://r:1\"\n[registry]\npassword = \"p\"", "no username"),
+        ("schema_registry = \"http://r:1\"\n[registry]\nca = \"/nowhere.pem\"", "/nowhere.pem"),
+    ];
+    for (text, message) in cases {
+        let error = format!("{:#}", parse(text).unwrap().registry_endpoint().unwrap_err());
+        assert!(error.contains(message) && !error.contains("ada:p"), "{text}: {error}");
     }
 }

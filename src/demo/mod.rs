@@ -23,9 +23,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::{logs::LOGS, tally::Tally};
 use crate::{
+    cli::EngineKind,
     config::Config,
     output::{line, tell},
     system::{Door, STAGES, System},
+    usage::WrongUsage,
 };
 
 /// Node of the sample service.
@@ -50,6 +52,13 @@ pub(crate) fn telemetry(config: &TelemetryConfig) -> TelemetryConfig {
 
 /// Runs the demo. Data goes to standard output, what is for people to standard error.
 pub(crate) async fn run(json: bool, config: &Config) -> Result<()> {
+    if config.engine == EngineKind::Kafka {
+        return Err(WrongUsage(
+            "demo runs on the embedded engine alone, in a directory of its own; on kafka, `up` and `ship`"
+                .to_owned(),
+        )
+        .into());
+    }
     let started = Instant::now();
     let directory = make_directory(config.dir.clone())?;
     let repository_path = directory.join(NODE);

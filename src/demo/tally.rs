@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use hephaestus_pipeline::{
-    engine::{Log, TopicPartition},
+    engine::{Log, TopicPartition, pages::Pages},
     record::{Origin, Origins, Record},
 };
 use hephaestus_schemas::{
@@ -28,7 +28,7 @@ const READ_BYTES: usize = 1 << 20;
 pub(crate) struct Tally {
     log: Arc<dyn Log>,
     codec: Codec,
-    positions: BTreeMap<TopicPartition, u64>,
+    partitions: Vec<Pages>,
     /// Events.
     pub(crate) events: u64,
     /// Raw lines that events were read from.
@@ -55,20 +55,20 @@ impl Tally {
                 .map(str::to_owned)
                 .to_vec();
         watched.extend(STAGES.map(dead_letter_topic));
-        let mut positions = BTreeMap::new();
+        let mut partitions = Vec::new();
         for topic in log.topics().await? {
             if !watched.iter().any(|name| name.as_str() == topic.spec.name.as_ref()) {
                 continue;
             }
             for (partition, info) in (0..).zip(&topic.partitions) {
                 let partition = TopicPartition { topic: topic.spec.name.clone(), partition };
-                positions.insert(partition, info.earliest);
+                partitions.push(Pages::new(partition, info.earliest, READ_BYTES));
             }
         }
         Ok(Self {
             log,
             codec,
-            positions,
+            partitions,
             events: 0,
             lines: 0,
             dead_letters: 0,
@@ -83,13 +83,12 @@ impl Tally {
 
     /// Takes in what is new.
     pub(crate) async fn update(&mut self) -> Result<()> {
-        let partitions: Vec<TopicPartition> = self.positions.keys().cloned().collect();
-        for partition in partitions {
-            loop {
-                let from = self.positions.get(&partition).copied().unwrap_or_default();
-                let records = self.log.read(&partition, from, READ_BYTES).await?;
-                let Some(last) = records.last() else { break };
-                self.positions.insert(partition.clone(), last.offset + 1);
+        for index in 0..self.partitions.len() {
+            while let Some(pages) = self.partitions.get_mut(index) {
+                let records = pages.read(self.log.as_ref()).await?;
+                if records.is_empty() {
+                    break;
+                }
                 for record in &records {
                     let place =
                         || format!("{}/{}/{}", record.topic, record.partition, record.offset);

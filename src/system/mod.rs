@@ -3,44 +3,45 @@
 mod nodes;
 mod observe;
 pub(crate) mod schema_store;
+pub(crate) mod shared_schemas;
+mod stages;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, anyhow};
-use hephaestus_analyzer::Analyzer;
-use hephaestus_change_requester::ChangeRequester;
-use hephaestus_classifier::stage::ClassifierStage;
 use hephaestus_gateway::{
     control,
     http::{GatewayState, admin_router, http_router},
     serve::{ServeLimits, serve},
 };
-use hephaestus_model_engine::{ModelProvider, PlaybookProvider};
 use hephaestus_pipeline::{
     clock,
     engine::{Engine, Log, TopicSpec, embedded::EmbeddedEngine},
     health::Health,
-    runtime::{StageDeps, StageError, run_stage},
+    runtime::{StageDeps, StageError},
     telemetry::metrics::Metrics,
 };
-use hephaestus_proposer::Proposer;
 use hephaestus_schemas::codec::Codec;
-use hephaestus_topology::nearest;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use self::schema_store::TopicStore;
+pub(crate) use self::stages::{GATEWAY, STAGES};
 use crate::{
-    access::refuse_kafka,
+    access,
+    cli::EngineKind,
     codec::{REGISTRY_URL_FILE, serve_registry},
-    config::Config,
-    topology::to_spec,
-    usage::WrongUsage,
+    config::{Config, LAST_COMMIT},
+    topology::{self, to_spec},
 };
 
-/// Stages, in the order of the flow.
-pub(crate) const STAGES: [&str; 4] = ["classifier", "analyzer", "proposer", "change-requester"];
 /// How long a stop waits for each part, after the time to drain, before it goes on without it.
-const STOP_GRACE: Duration = Duration::from_secs(5);
+const STOP_GRACE: Duration = LAST_COMMIT;
 
 /// What the door lets in, and where it is.
 pub(crate) enum Door {
@@ -50,13 +51,19 @@ pub(crate) enum Door {
     Admin(SocketAddr),
 }
 
+/// What stages run on: topics, and the schemas of what is in them.
+struct Ground {
+    engine: Arc<dyn Engine>,
+    codec: Codec,
+    registry_url: String,
+    /// Directory of the embedded engine.
+    directory: Option<PathBuf>,
+}
+
 /// A pipeline that runs in this process.
 pub(crate) struct System {
-    engine: Arc<EmbeddedEngine>,
-    codec: Codec,
+    ground: Ground,
     address: SocketAddr,
-    registry_url: String,
-    directory: PathBuf,
     drain: Duration,
     stages: JoinSet<Result<(), StageError>>,
     doors: JoinSet<()>,
@@ -67,40 +74,45 @@ pub(crate) struct System {
 impl System {
     /// Starts the named stages and everything around them. Once it returns the door is open;
     /// `/readyz` says when every stage is ready.
-    pub(crate) async fn start(config: &Config, stages: &[String], door: Door) -> Result<Self> {
-        if let Some(unknown) = stages.iter().find(|stage| !STAGES.contains(&stage.as_str())) {
-            let hint = nearest(unknown, STAGES);
-            let hint = hint.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
-            return Err(WrongUsage(format!("no stage {unknown:?}{hint}")).into());
-        }
-        refuse_kafka(config)?;
-        let directory = config.dir()?;
-        let engine = EmbeddedEngine::open(config.embedded(&directory)).await?;
-        let topology = hephaestus_topology::pipeline(&config.profile())?;
-        create_topics(&engine, topology.topics.iter().map(to_spec).collect()).await?;
-        let log: Arc<dyn Log> = engine.clone();
-
+    pub(crate) async fn start(config: &Config, names: &[String], door: Door) -> Result<Self> {
+        stages::check_names(names)?;
         let stop_doors = CancellationToken::new();
         let mut doors = JoinSet::new();
-        let registry_url = serve_registry(&log, config.registry_listen, &stop_doors).await?;
-        let codec = Codec::connect(&registry_url, config.codec())?;
-        nodes::publish(&log, &codec, &config.nodes(clock::now_micros())?).await?;
-        std::fs::write(directory.join(REGISTRY_URL_FILE), &registry_url)
-            .context("the registry's address cannot be written into the directory")?;
+        let ground = match config.engine {
+            EngineKind::Embedded => embedded(config, &stop_doors).await?,
+            EngineKind::Kafka => kafka(config).await?,
+        };
+        let log = ground.log();
+        publish_nodes(config, &ground).await?;
+        let stages = stages::make(names, config)?;
+        for stage in &stages {
+            stage.register(&ground.codec).await?;
+        }
+        if let Some(directory) = &ground.directory {
+            std::fs::write(directory.join(REGISTRY_URL_FILE), &ground.registry_url)
+                .context("the registry's address cannot be written into the directory")?;
+        }
 
         let metrics = Metrics::new()?;
         let health = Health::new();
         let deps = StageDeps {
-            engine: engine.clone(),
-            codec: codec.clone(),
+            engine: ground.engine.clone(),
+            codec: ground.codec.clone(),
             metrics: metrics.clone(),
             health: health.clone(),
         };
         let stop_stages = CancellationToken::new();
         let mut running = JoinSet::new();
-        spawn_stages(config, stages, &deps, &mut running, &stop_stages)?;
-        let watched = observe::watch(log.clone(), metrics.clone(), stop_doors.clone());
-        doors.spawn(watched);
+        for stage in stages {
+            stage.spawn(deps.clone(), config.stage()?, &mut running, stop_stages.clone());
+        }
+        let watch = observe::Watch {
+            log: log.clone(),
+            metrics: metrics.clone(),
+            groups: watched_groups(config, names),
+            door: matches!(door, Door::Intake(_)).then(|| health.register(GATEWAY)),
+        };
+        doors.spawn(watch.run(stop_doors.clone()));
 
         let state = GatewayState::new(log.clone(), health, metrics, config.gateway())?;
         let (listen, router) = match door {
@@ -111,15 +123,14 @@ impl System {
         let listener = listener.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
         doors.spawn(serve(listener, router, ServeLimits::default(), stop_doors.clone()));
-        let control = control::listen(&directory)?;
-        doors.spawn(control::serve(control, log, stop_doors.clone()));
+        if let Some(directory) = &ground.directory {
+            let control = control::listen(directory)?;
+            doors.spawn(control::serve(control, log, stop_doors.clone()));
+        }
 
         Ok(Self {
-            engine,
-            codec,
+            ground,
             address,
-            registry_url,
-            directory,
             drain: config.limits.drain.into(),
             stages: running,
             doors,
@@ -130,12 +141,12 @@ impl System {
 
     /// The engine's topics.
     pub(crate) fn log(&self) -> Arc<dyn Log> {
-        self.engine.clone()
+        self.ground.log()
     }
 
     /// Encodes and decodes values.
     pub(crate) fn codec(&self) -> &Codec {
-        &self.codec
+        &self.ground.codec
     }
 
     /// Address of the door.
@@ -145,7 +156,12 @@ impl System {
 
     /// Address of the schema registry.
     pub(crate) fn registry_url(&self) -> &str {
-        &self.registry_url
+        &self.ground.registry_url
+    }
+
+    /// Directory of the embedded engine.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.ground.directory.as_deref()
     }
 
     /// Waits until a stage stops on its own: an error, since none should.
@@ -180,10 +196,58 @@ impl System {
         if tokio::time::timeout(STOP_GRACE, closed).await.is_err() {
             tracing::warn!("open connections did not end in time");
         }
-        let _ = std::fs::remove_file(self.directory.join(REGISTRY_URL_FILE));
-        self.engine.close().await?;
+        if let Some(directory) = &self.ground.directory {
+            let _ = std::fs::remove_file(directory.join(REGISTRY_URL_FILE));
+        }
+        self.ground.engine.close().await?;
         outcome
     }
+}
+
+impl Ground {
+    fn log(&self) -> Arc<dyn Log> {
+        self.engine.clone()
+    }
+}
+
+/// A directory, its topics made where they are missing, and a registry of its own.
+async fn embedded(config: &Config, stop: &CancellationToken) -> Result<Ground> {
+    let directory = config.dir()?;
+    let engine = EmbeddedEngine::open(config.embedded(&directory)).await?;
+    let topology = hephaestus_topology::pipeline(&config.profile())?;
+    create_topics(&engine, topology.topics.iter().map(to_spec).collect()).await?;
+    let store = TopicStore(engine.clone());
+    let (_, registry_url) = serve_registry(store, config.registry_listen, stop).await?;
+    let codec = Codec::connect(&registry_url, config.codec())?;
+    Ok(Ground { engine, codec, registry_url, directory: Some(directory) })
+}
+
+/// A cluster whose topics are as they should be, and its registry.
+async fn kafka(config: &Config) -> Result<Ground> {
+    let endpoint = config.registry_endpoint()?;
+    let engine = access::connect(config).await?;
+    topology::check_at_start(config, engine.as_ref()).await?;
+    let codec = Codec::connect_to(&endpoint, config.codec())?;
+    Ok(Ground { engine, codec, registry_url: endpoint.url, directory: None })
+}
+
+/// Publishes the configured nodes. On Kafka a process without any leaves them to those that have some:
+/// a door, or a stage that needs none, is configured without.
+async fn publish_nodes(config: &Config, ground: &Ground) -> Result<()> {
+    let nodes = config.nodes(clock::now_micros())?;
+    if config.engine == EngineKind::Kafka && nodes.is_empty() {
+        return Ok(());
+    }
+    nodes::publish(&ground.log(), &ground.codec, &nodes).await
+}
+
+/// Groups whose lag this process shows: on Kafka, where others show theirs, those of its own stages.
+fn watched_groups(config: &Config, names: &[String]) -> Option<Vec<Arc<str>>> {
+    if config.engine == EngineKind::Embedded {
+        return None;
+    }
+    let stages = names.iter().filter(|name| *name != GATEWAY);
+    Some(stages.map(|name| name.as_str().into()).collect())
 }
 
 /// Makes topics that are missing or different. Where all are there nothing is written, so that a
@@ -193,38 +257,6 @@ async fn create_topics(engine: &Arc<EmbeddedEngine>, mut topics: Vec<TopicSpec>)
     topics.retain(|topic| known.iter().all(|known| known.spec != *topic));
     if !topics.is_empty() {
         engine.create_topics(&topics).await?;
-    }
-    Ok(())
-}
-
-fn spawn_stages(
-    config: &Config,
-    names: &[String],
-    deps: &StageDeps,
-    running: &mut JoinSet<Result<(), StageError>>,
-    stop: &CancellationToken,
-) -> Result<()> {
-    let provider: Arc<dyn ModelProvider> = Arc::new(PlaybookProvider::new()?);
-    let secret_keys = &config.classifier.secret_keys;
-    for name in names {
-        let (deps, limits, stop) = (deps.clone(), config.stage()?, stop.clone());
-        match name.as_str() {
-            "classifier" => {
-                let stage = Arc::new(ClassifierStage::new(config.classifier.clone()));
-                running.spawn(run_stage(stage, deps, limits, stop));
-            }
-            "analyzer" => {
-                let stage = Arc::new(Analyzer::new(provider.clone(), secret_keys));
-                running.spawn(run_stage(stage, deps, limits, stop));
-            }
-            "proposer" => {
-                let stage = Arc::new(Proposer::new(provider.clone(), secret_keys));
-                running.spawn(run_stage(stage, deps, limits, stop));
-            }
-            _ => {
-                running.spawn(run_stage(Arc::new(ChangeRequester), deps, limits, stop));
-            }
-        }
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use hephaestus_pipeline::{
     clock,
-    engine::{Log, TopicPartition},
+    engine::{Log, TopicPartition, pages::Pages},
     record::{Headers, NewRecord, ORIGIN, STAGE, TRACEPARENT},
     telemetry::traceparent::TraceContext,
 };
@@ -17,6 +17,8 @@ const READ_BYTES: usize = 1 << 20;
 
 /// Makes the topic say what the configuration says: nodes that are new or differ are published, nodes that
 /// are no longer in it are removed.
+///
+/// Several processes with the same nodes may do so at once: each writes the same or nothing.
 pub(crate) async fn publish(log: &Arc<dyn Log>, codec: &Codec, nodes: &[Node]) -> Result<()> {
     codec.register::<Node>(NODES).await?;
     let published = published_nodes(log, codec).await.context("topic nodes cannot be read")?;
@@ -68,11 +70,12 @@ async fn published_nodes(log: &Arc<dyn Log>, codec: &Codec) -> Result<Vec<Node>>
     let mut nodes = Vec::new();
     for partition in 0..partitions {
         let partition = TopicPartition { topic: NODES.into(), partition };
-        let mut next = 0;
+        let mut pages = Pages::new(partition, 0, READ_BYTES);
         loop {
-            let page = log.read(&partition, next, READ_BYTES).await?;
-            let Some(last) = page.last() else { break };
-            next = last.offset + 1;
+            let page = pages.read(log.as_ref()).await?;
+            if page.is_empty() {
+                break;
+            }
             for record in &page {
                 let Some(value) = record.value.as_deref() else { continue };
                 match codec.decode::<Node>(value).await {

@@ -153,8 +153,23 @@ impl Registry {
     /// # Errors
     /// [`Refusal::IdNotFound`].
     pub async fn schema(&self, id: u32) -> Result<Arc<str>, Refusal> {
+        let known = self.inner.state.read().await.texts.get(&id).cloned();
+        if known.is_none() && self.inner.store.is_shared() {
+            // Another registry may have given it out just now.
+            self.refresh().await?;
+        }
         let state = self.inner.state.read().await;
         state.texts.get(&id).cloned().ok_or(Refusal::IdNotFound(id))
+    }
+
+    /// Reads what the store holds by now: what other registries wrote to it.
+    ///
+    /// # Errors
+    /// [`Refusal::Store`].
+    pub async fn refresh(&self) -> Result<(), Refusal> {
+        let mut state = self.inner.state.write().await;
+        *state = load(self.inner.store.as_ref()).await.map_err(to_refusal)?;
+        Ok(())
     }
 
     /// The subjects and versions that have the schema with this id.
@@ -372,11 +387,11 @@ impl Registry {
         Ok(wanted)
     }
 
-    /// The state, to change it. Where the last change may or may not have reached the store, the
-    /// store says which.
+    /// The state, to change it. Where the last change may or may not have reached the store, or
+    /// others may have made one, the store says which.
     async fn for_writing(&self) -> Result<RwLockWriteGuard<'_, State>, Refusal> {
         let mut state = self.inner.state.write().await;
-        if state.doubtful {
+        if state.doubtful || self.inner.store.is_shared() {
             *state = load(self.inner.store.as_ref()).await.map_err(to_refusal)?;
         }
         Ok(state)

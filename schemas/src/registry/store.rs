@@ -22,9 +22,15 @@ pub struct SchemaRecord {
 #[error("{0}")]
 pub struct StoreError(pub String);
 
-/// A compacted topic with a single partition. Only one registry writes to it.
+/// A compacted topic with a single partition. Only one registry writes to it at any time.
 #[async_trait::async_trait]
 pub trait SchemaStore: Send + Sync + 'static {
+    /// Whether other registries may write to it, between one write of this one and the next. The
+    /// store is read again before every change then, and for what is not found.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Every record, the oldest first.
     ///
     /// # Errors
@@ -34,7 +40,8 @@ pub trait SchemaStore: Send + Sync + 'static {
     /// Appends a record. It is durable when this returns.
     ///
     /// # Errors
-    /// Where the record may not have been written.
+    /// Where the record may not have been written; in a store that is shared also where it is not
+    /// this registry's turn to write, or anything was written since the last [`SchemaStore::load`].
     async fn append(&self, record: SchemaRecord) -> Result<(), StoreError>;
 }
 
