@@ -1,0 +1,523 @@
+//! A member's producer, as a session uses it: one transaction a commit, or for clusters without them flush and commit.
+//!
+//! Every call lasts a second or so at most and can be made again, so that a member that is stopped never hangs in one.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    client::{ClientContext, OAuthToken},
+    config::RDKafkaLogLevel,
+    consumer::{CommitMode, Consumer, ConsumerGroupMetadata},
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{Header, Message, OwnedHeaders},
+    producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext, PurgeConfig},
+    topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem},
+};
+
+use super::{
+    consumer::{GroupConsumer, signed},
+    mailbox::nap,
+    session::{Broker, Failure, Work},
+};
+use crate::{
+    engine::{
+        EngineError, TopicPartition,
+        kafka::{
+            clients::Clients,
+            context::EngineContext,
+            error::{Trouble, classify, classify_code},
+        },
+    },
+    partitioner::partition_for,
+    record::NewRecord,
+};
+
+/// How long one call may take before it is made again.
+const CALL: Duration = Duration::from_secs(1);
+/// Step in which delivery is waited for. It is slept: the binding's poll spins through its last millisecond.
+const FLUSH_STEP: Duration = Duration::from_micros(500);
+/// How long an abort may take before it is known to wait for reports that only polling takes.
+const FIRST_ABORT: Duration = Duration::from_millis(5);
+/// First pause before a call is made again; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// Time for records to gather to a batch; a commit's records come all at once.
+const LINGER_MS: u32 = 2;
+/// Largest batch, in bytes.
+const BATCH_BYTES: usize = 256 << 10;
+/// Topics whose number of partitions is remembered.
+const MAX_TOPICS: usize = 1000;
+
+/// What became of what was produced.
+#[derive(Debug, Default)]
+struct Delivered {
+    /// Changelog partition to the offset behind the last of this commit's entries.
+    state: BTreeMap<u32, u64>,
+    /// The first record that was not taken: why, and its topic and partition.
+    failure: Option<(RDKafkaErrorCode, String, i32)>,
+}
+
+/// Takes delivery reports on the thread that polls.
+struct ProducerCallbacks {
+    engine: EngineContext,
+    delivered: Arc<Mutex<Delivered>>,
+}
+
+impl ClientContext for ProducerCallbacks {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = EngineContext::ENABLE_REFRESH_OAUTH_TOKEN;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.engine.log(level, facility, message);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.engine.stats_raw(statistics);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.engine.error(error, reason);
+    }
+
+    fn generate_oauth_token(
+        &self,
+        config: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.engine.generate_oauth_token(config)
+    }
+}
+
+/// Marks a record of the changelog in its delivery report.
+const OF_STATE: usize = 1;
+
+impl ProducerContext for ProducerCallbacks {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, kind: usize) {
+        match result {
+            Ok(message) if kind == OF_STATE => {
+                let partition = u32::try_from(message.partition());
+                let offset = u64::try_from(message.offset());
+                if let (Ok(partition), Ok(offset)) = (partition, offset) {
+                    let mut delivered = lock(&self.delivered);
+                    let next = delivered.state.entry(partition).or_default();
+                    *next = (*next).max(offset + 1);
+                }
+            }
+            Ok(_) => {}
+            Err((error, message)) => {
+                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+                // What was thrown away by an abort says nothing about why.
+                let is_purged =
+                    matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight);
+                let mut delivered = lock(&self.delivered);
+                if !is_purged && delivered.failure.is_none() {
+                    delivered.failure =
+                        Some((code, message.topic().to_owned(), message.partition()));
+                }
+            }
+        }
+    }
+}
+
+fn lock(delivered: &Mutex<Delivered>) -> MutexGuard<'_, Delivered> {
+    delivered.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A member's producer, and the group it commits for.
+pub(super) struct MemberProducer {
+    clients: Arc<Clients>,
+    consumer: Weak<GroupConsumer>,
+    /// Without one, commits are not transactions.
+    transactional_id: Option<String>,
+    state_topic: Option<Arc<str>>,
+    delivered: Arc<Mutex<Delivered>>,
+    producer: Option<BaseProducer<ProducerCallbacks>>,
+    /// The producer is new, and its predecessor's transaction not settled yet.
+    is_settling: bool,
+    metadata: Option<ConsumerGroupMetadata>,
+    /// Offsets of a commit that is no transaction, until it is committed.
+    offsets: Option<TopicPartitionList>,
+    /// Topic to its number of partitions.
+    topics: HashMap<Arc<str>, u32>,
+}
+
+impl MemberProducer {
+    pub(super) fn new(
+        clients: Arc<Clients>,
+        consumer: Weak<GroupConsumer>,
+        transactional_id: Option<String>,
+        state_topic: Option<Arc<str>>,
+    ) -> Self {
+        Self {
+            clients,
+            consumer,
+            transactional_id,
+            state_topic,
+            delivered: Arc::default(),
+            producer: None,
+            is_settling: false,
+            metadata: None,
+            offsets: None,
+            topics: HashMap::new(),
+        }
+    }
+
+    /// Changelog partition to the offset behind the last entry of the commit before.
+    pub(super) fn take_state_offsets(&mut self) -> BTreeMap<u32, u64> {
+        std::mem::take(&mut lock(&self.delivered).state)
+    }
+
+    pub(super) fn state_topic(&self) -> Option<Arc<str>> {
+        self.state_topic.clone()
+    }
+
+    /// Serves the client while there is nothing to commit.
+    pub(super) fn idle(&self) {
+        if let Some(producer) = &self.producer {
+            producer.poll(Duration::ZERO);
+        }
+    }
+
+    /// The offset that the group has committed in a partition; its beginning where there is none.
+    pub(super) fn position(&self, partition: &TopicPartition) -> Result<u64, Trouble> {
+        let list = self.committed(std::slice::from_ref(partition))?;
+        let committed = list.elements().first().map(TopicPartitionListElem::offset);
+        if let Some(Offset::Offset(next)) = committed {
+            return Ok(u64::try_from(next).unwrap_or(0));
+        }
+        let ends =
+            self.consumer()?.fetch_watermarks(&partition.topic, signed(partition.partition), CALL);
+        let (low, _) = ends.map_err(|error| classify(&error))?;
+        Ok(u64::try_from(low).unwrap_or(0))
+    }
+
+    /// Offsets that the group has committed, after every open transaction on them.
+    pub(super) fn committed(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<TopicPartitionList, Trouble> {
+        let mut list = TopicPartitionList::new();
+        for TopicPartition { topic, partition } in partitions {
+            list.add_partition(topic, signed(*partition));
+        }
+        let consumer = self.consumer()?;
+        let list = consumer.committed_offsets(list, CALL).map_err(|error| classify(&error))?;
+        for element in list.elements() {
+            element.error().map_err(|error| classify(&error))?;
+        }
+        Ok(list)
+    }
+
+    fn make(&self) -> Result<BaseProducer<ProducerCallbacks>, Trouble> {
+        let mut own = self.clients.producer_settings();
+        own.push(("linger.ms", LINGER_MS.to_string()));
+        own.push(("batch.size", BATCH_BYTES.to_string()));
+        own.push(("batch.num.messages", "100000".to_owned()));
+        own.push(("queue.buffering.max.messages", "1000000".to_owned()));
+        let timeout_ms = self.clients.config().transaction_timeout.as_millis();
+        own.push(("message.timeout.ms", timeout_ms.to_string()));
+        // Offsets are needed of changelog entries alone; reports of the rest would cost time.
+        own.push(("delivery.report.only.error", self.state_topic.is_none().to_string()));
+        if let Some(id) = &self.transactional_id {
+            own.push(("transactional.id", id.clone()));
+        }
+        let context = ProducerCallbacks {
+            engine: self.clients.context("session"),
+            delivered: self.delivered.clone(),
+        };
+        self.clients.create(&own, context).map_err(|error| Trouble::Fatal(error.to_string()))
+    }
+
+    fn consumer(&self) -> Result<Arc<GroupConsumer>, Trouble> {
+        let gone = || Trouble::Moved("the member has left its group".to_owned());
+        self.consumer.upgrade().ok_or_else(gone)
+    }
+
+    fn producer(&self) -> Result<&BaseProducer<ProducerCallbacks>, Trouble> {
+        let missing = || Trouble::Retriable("the producer is not made yet".to_owned());
+        self.producer.as_ref().ok_or_else(missing)
+    }
+
+    /// Number of partitions of a topic.
+    fn partitions_of(&mut self, topic: &Arc<str>) -> Result<u32, Failure> {
+        if let Some(count) = self.topics.get(topic) {
+            return Ok(*count);
+        }
+        let metadata = self.consumer()?.fetch_metadata(Some(topic), CALL);
+        let metadata = metadata.map_err(|error| classify(&error))?;
+        let unknown = || EngineError::UnknownPartition { topic: topic.to_string(), partition: 0 };
+        let found = metadata.topics().iter().find(|found| found.name() == &**topic);
+        let found = found.ok_or_else(|| Failure::Refused(unknown()))?;
+        if let Some(error) = found.error() {
+            let code = RDKafkaErrorCode::from(error);
+            let is_unknown = matches!(
+                code,
+                RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic
+            );
+            if is_unknown {
+                return Err(Failure::Refused(unknown()));
+            }
+            return Err(classify_code(code, &format!("topic {topic:?}: {code}")).into());
+        }
+        let count = found.partitions().len() as u32;
+        if self.topics.len() >= MAX_TOPICS {
+            self.topics.clear();
+        }
+        self.topics.insert(topic.clone(), count);
+        Ok(count)
+    }
+
+    /// Partition that a record goes to; librdkafka's choice where nothing decides.
+    fn partition_of(&mut self, record: &NewRecord) -> Result<Option<u32>, Failure> {
+        let count = self.partitions_of(&record.topic)?;
+        match (record.partition, &record.key) {
+            (Some(partition), _) if partition >= count => {
+                // It may have grown since it was looked up.
+                self.topics.remove(&record.topic);
+                if partition < self.partitions_of(&record.topic)? {
+                    return Ok(Some(partition));
+                }
+                let topic = record.topic.to_string();
+                Err(Failure::Refused(EngineError::UnknownPartition { topic, partition }))
+            }
+            (Some(partition), _) => Ok(Some(partition)),
+            (None, Some(key)) => Ok(Some(partition_for(key, count))),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Hands one record over, waiting for room in the queue.
+    fn send(&self, record: &NewRecord, partition: Option<u32>) -> Result<(), Failure> {
+        let producer = self.producer()?;
+        let is_state = self.state_topic.as_ref() == Some(&record.topic);
+        let kind = if is_state { OF_STATE } else { 0 };
+        let mut message = BaseRecord::<[u8], [u8], usize>::with_opaque_to(&record.topic, kind)
+            .timestamp(record.timestamp_ms);
+        message.partition = partition.map(signed);
+        message.key = record.key.as_deref();
+        message.payload = record.value.as_deref();
+        if !record.headers.0.is_empty() {
+            let mut headers = OwnedHeaders::new_with_capacity(record.headers.0.len());
+            for (name, value) in &record.headers.0 {
+                headers = headers.insert(Header { key: name, value: Some(&value[..]) });
+            }
+            message = message.headers(headers);
+        }
+        loop {
+            match producer.send(message) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
+                    message = refused;
+                    self.step()?;
+                }
+                Err((error, _)) => return Err(abortable(self.trouble(&error)).into()),
+            }
+        }
+    }
+
+    /// What an error of the producer asks for.
+    fn trouble(&self, error: &KafkaError) -> Trouble {
+        let trouble = classify(error);
+        let fatal = self.producer.as_ref().and_then(|producer| producer.client().fatal_error());
+        let Some((code, reason)) = fatal else { return trouble };
+        // It says so of every call from then on, whatever it was first.
+        match classify_code(code, &format!("{code}: {reason}")) {
+            Trouble::Fatal(message) => Trouble::Fatal(message),
+            other => Trouble::Fenced(other.message().to_owned()),
+        }
+    }
+
+    /// Takes the reports that are there, then sleeps for a moment.
+    fn step(&self) -> Result<(), Trouble> {
+        let producer = self.producer()?;
+        loop {
+            let before = producer.in_flight_count();
+            producer.poll(Duration::ZERO);
+            if producer.in_flight_count() >= before {
+                break;
+            }
+        }
+        self.check_deliveries()?;
+        if producer.in_flight_count() > 0 {
+            nap(FLUSH_STEP);
+        }
+        Ok(())
+    }
+
+    /// Whether every record that the brokers answered for was taken.
+    fn check_deliveries(&self) -> Result<(), Trouble> {
+        let delivered = lock(&self.delivered);
+        let Some((code, topic, partition)) = &delivered.failure else { return Ok(()) };
+        let message = format!("record for {topic}/{partition} was not taken: {code}");
+        Err(match code {
+            RDKafkaErrorCode::UnknownTopicOrPartition => Trouble::Fatal(message),
+            code => abortable(classify_code(*code, &message)),
+        })
+    }
+
+    /// Waits until the brokers have answered for everything that was produced.
+    fn flush(&self) -> Result<(), Trouble> {
+        let producer = self.producer()?;
+        let deadline = Instant::now() + CALL;
+        // The binding's own flush waits in steps of 100 ms.
+        while producer.in_flight_count() > 0 {
+            self.step()?;
+            if Instant::now() > deadline {
+                let message = "brokers have not answered for all records".to_owned();
+                return Err(Trouble::Retriable(message));
+            }
+        }
+        self.check_deliveries()
+    }
+
+    fn list(&self, work: &Work) -> Result<TopicPartitionList, Trouble> {
+        let mut list = TopicPartitionList::with_capacity(work.offsets.len());
+        for (TopicPartition { topic, partition }, next) in &work.offsets {
+            let mut element = list.add_partition(topic, signed(*partition));
+            let offset = Offset::Offset(i64::try_from(*next).unwrap_or(i64::MAX));
+            element.set_offset(offset).map_err(|error| classify(&error))?;
+            element.set_metadata(&work.note);
+        }
+        Ok(list)
+    }
+}
+
+impl Broker for MemberProducer {
+    fn renew(&mut self) -> Result<(), Trouble> {
+        if !self.is_settling {
+            // The old one goes first: it throws away what it still has.
+            self.producer = None;
+            *lock(&self.delivered) = Delivered::default();
+            self.producer = Some(self.make()?);
+        }
+        if self.transactional_id.is_none() {
+            return Ok(());
+        }
+        let settled = self.producer()?.init_transactions(CALL).map_err(|e| self.trouble(&e));
+        self.is_settling = matches!(settled, Err(Trouble::Retriable(_)));
+        settled
+    }
+
+    fn snapshot(&mut self) -> Result<(), Trouble> {
+        let consumer = self.consumer()?;
+        self.metadata = consumer.group_metadata();
+        // A member that was put out has no generation until it joins again, and one without is not fenced.
+        if consumer.assignment_lost() {
+            return Err(Trouble::Moved("the group has put this member out".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<(), Trouble> {
+        *lock(&self.delivered) = Delivered::default();
+        self.offsets = None;
+        if self.transactional_id.is_none() {
+            return Ok(());
+        }
+        self.producer()?.begin_transaction().map_err(|error| self.trouble(&error))
+    }
+
+    fn produce(&mut self, records: &[NewRecord]) -> Result<(), Failure> {
+        // All partitions are found before the first record is handed over.
+        let mut partitions = Vec::with_capacity(records.len());
+        for record in records {
+            partitions.push(self.partition_of(record)?);
+        }
+        for (record, partition) in records.iter().zip(partitions) {
+            self.send(record, partition)?;
+        }
+        Ok(())
+    }
+
+    fn send_offsets(&mut self, work: &Work) -> Result<(), Trouble> {
+        if work.offsets.is_empty() {
+            return Ok(());
+        }
+        let list = self.list(work)?;
+        if self.transactional_id.is_none() {
+            // Outputs first, then offsets.
+            self.flush()?;
+            self.offsets = Some(list);
+            return Ok(());
+        }
+        let Some(metadata) = &self.metadata else {
+            return Err(Trouble::Moved("the member is in no group".to_owned()));
+        };
+        let sent = self.producer()?.send_offsets_to_transaction(&list, metadata, CALL);
+        sent.map_err(|error| self.trouble(&error))
+    }
+
+    fn commit(&mut self) -> Result<(), Trouble> {
+        self.flush()?;
+        if self.transactional_id.is_some() {
+            let committed = self.producer()?.commit_transaction(CALL);
+            return committed.map_err(|error| self.trouble(&error));
+        }
+        let Some(offsets) = &self.offsets else { return Ok(()) };
+        let committed = self.consumer()?.commit(offsets, CommitMode::Sync);
+        committed.map_err(|error| classify(&error))
+    }
+
+    fn abort(&mut self) -> Result<(), Trouble> {
+        self.offsets = None;
+        let Some(producer) = &self.producer else { return Ok(()) };
+        if self.transactional_id.is_some() {
+            // It throws away what is queued, and then waits for reports that nobody takes meanwhile.
+            let begun = producer.abort_transaction(FIRST_ABORT);
+            let Err(error) = begun else { return Ok(()) };
+            if !matches!(self.trouble(&error), Trouble::Retriable(_)) {
+                return Err(self.trouble(&error));
+            }
+            self.drop_reports(producer);
+            return producer.abort_transaction(CALL).map_err(|error| self.trouble(&error));
+        }
+        producer.purge(PurgeConfig::default().queue());
+        self.drop_reports(producer);
+        Ok(())
+    }
+
+    fn was_committed(&mut self, work: &Work) -> Result<bool, Trouble> {
+        let partitions: Vec<TopicPartition> =
+            work.offsets.iter().map(|(partition, _)| partition.clone()).collect();
+        if partitions.is_empty() {
+            return Ok(false);
+        }
+        let list = self.committed(&partitions)?;
+        Ok(list.elements().iter().any(|element| element.metadata() == work.note))
+    }
+
+    fn pause(&mut self, attempt: u32) {
+        let doubled = FIRST_PAUSE.saturating_mul(1 << attempt.min(10).saturating_sub(1));
+        let until = Instant::now() + doubled.min(LONGEST_PAUSE);
+        match &self.producer {
+            // Tokens, logs and reports are served meanwhile.
+            Some(producer) => producer.poll(until.saturating_duration_since(Instant::now())),
+            None => nap(doubled.min(LONGEST_PAUSE)),
+        }
+    }
+}
+
+impl MemberProducer {
+    /// Takes reports of what was thrown away, for as long as a call may last.
+    fn drop_reports(&self, producer: &BaseProducer<ProducerCallbacks>) {
+        let deadline = Instant::now() + CALL;
+        while producer.in_flight_count() > 0 && Instant::now() < deadline {
+            // What they say of failures is of no interest any more.
+            if self.step().is_err() {
+                lock(&self.delivered).failure = None;
+            }
+        }
+    }
+}
+
+/// While a transaction is open, what could be tried again is tried again in the next one.
+fn abortable(trouble: Trouble) -> Trouble {
+    match trouble {
+        Trouble::Retriable(message) => Trouble::Abortable(message),
+        other => other,
+    }
+}
