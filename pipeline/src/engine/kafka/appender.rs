@@ -258,7 +258,8 @@ impl Worker {
     fn run(mut self, waiting: &runtime::Runtime, mut received: mpsc::Receiver<Request>) {
         let mut is_stopping = false;
         while !is_stopping {
-            let next = waiting.block_on(tokio::time::timeout(IDLE, received.recv()));
+            let next =
+                waiting.block_on(async { tokio::time::timeout(IDLE, received.recv()).await });
             let mut request = match next {
                 Ok(Some(request)) => request,
                 Ok(None) => return,
