@@ -9,33 +9,30 @@ use hephaestus_topology::{Live, Step, check_start, pipeline};
 use super::cluster::live_topics;
 use crate::config::Config;
 
+/// Who writes the configured nodes.
+const NODE_MANAGER: &str = "node-manager";
 /// Options that say which configuration and which cluster is meant.
 const PLACE_OPTIONS: [&str; 4] =
     ["--config", "--engine", "--bootstrap-servers", "--schema-registry"];
-
-/// Checks that the topics of every stage are such that it can work.
-///
-/// # Errors
-/// As [`check_stages_at_start`].
-pub(crate) async fn check_at_start(config: &Config, engine: &KafkaEngine) -> Result<()> {
-    let stages = pipeline(&config.profile())?.stages;
-    let names: Vec<&str> = stages.iter().map(|stage| stage.name).collect();
-    check_stages_at_start(config, engine, &names).await
-}
 
 /// Checks that the topics of some stages are such that they can work.
 ///
 /// # Errors
 /// Says what differs and what to run; also where the cluster is another than the configuration names.
-pub(crate) async fn check_stages_at_start(
+pub(crate) async fn check_at_start(
     config: &Config,
     engine: &KafkaEngine,
-    stages: &[&str],
+    stages: &[String],
 ) -> Result<()> {
     config.topology.check_cluster(&engine.cluster_id().await?)?;
     let topology = pipeline(&config.profile())?;
     let live = Live { topics: live_topics(engine).await?, subjects: None };
-    let check = check_start(&topology, &live, stages);
+    let mut users: Vec<&str> = stages.iter().map(String::as_str).collect();
+    if !config.node.is_empty() {
+        // They are published before the stages start.
+        users.push(NODE_MANAGER);
+    }
+    let check = check_start(&topology, &live, &users);
     let place = place_options(std::env::args_os().skip(1));
     for step in &check.differs {
         let command = format!("hephaestus topology apply{place}");

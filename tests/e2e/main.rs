@@ -11,4 +11,5 @@ mod real_logs;
 mod spread;
 mod support;
 mod topics;
+mod topology_kafka;
 mod up;

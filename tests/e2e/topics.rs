@@ -57,7 +57,63 @@ async fn a_plan_works_beside_a_running_pipeline() {
     let running = Running::start(dir.path()).await;
     let planned = running.run(&["topology", "plan", "--dir", text(dir.path())]).await.good();
     // The stand-in made its topics without retention.
-    assert!(planned.stdout.contains("~ raw-logs: has "), "{}", planned.stdout);
+    let line =
+        "~ raw-logs: retention.bytes -1 -> 4294967296 (4 GiB), retention.ms -1 -> 604800000 (7 d)";
+    assert!(planned.stdout.lines().any(|found| found == line), "{}", planned.stdout);
     assert!(planned.stdout.contains("= nodes"), "{}", planned.stdout);
+    let refused = running.run(&["topology", "apply", "--dir", text(dir.path())]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("in use by a running pipeline"), "{}", refused.stderr);
     running.stop().await;
+    // What `up` would do as well.
+    create_topics(dir.path());
+    run(&["topology", "plan", "--check", "--dir", text(dir.path())]).good();
+}
+
+#[tokio::test]
+async fn a_drawing_shows_a_pipeline_that_runs_and_is_the_same_each_time_without() {
+    let dir = tempfile::tempdir().unwrap();
+    let describe = ["topology", "describe", "--dir", text(dir.path())];
+    let drawn = run(&describe).good();
+    let running = Running::start(dir.path()).await;
+    for _ in 0..3 {
+        running.write_bytes("raw-logs", "shop/web-1/app", b"a line").await;
+    }
+    let live = running.run(&describe).await.good().stdout;
+    let now = live.strip_prefix(drawn.stdout.as_str()).expect("the same, and what is there");
+    assert!(now.starts_with("\nNOW (a running pipeline in "), "{now}");
+    let raw_logs = now.lines().find(|line| line.starts_with("  raw-logs ")).unwrap();
+    let cells: Vec<&str> = raw_logs.split_whitespace().collect();
+    assert_eq!(cells, ["raw-logs", "4", "3", "classifier", "not", "read", "yet", "-"]);
+    running.stop().await;
+    assert_eq!(run(&describe).good().stdout, drawn.stdout);
+}
+
+#[test]
+fn a_check_ends_with_a_code_of_its_own() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("new");
+    let check = ["topology", "plan", "--check", "--dir", text(&dir)];
+    let ended = run(&check);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.stdout.starts_with("+ raw-logs"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("17 topics or subjects differ"), "{}", ended.stderr);
+    create_topics(&dir);
+    run(&check).good();
+}
+
+#[test]
+fn a_longer_retention_is_applied() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("new");
+    create_topics(&dir);
+    let file = parent.path().join("h.toml");
+    fs::write(&file, "[retention]\naudit = \"500d\"\n").unwrap();
+    let place = ["--dir", text(&dir), "--config", text(&file)];
+    let line = "~ audit: retention.ms 34560000000 (400 d) -> 43200000000 (500 d)";
+    for command in ["plan", "apply"] {
+        let stdout = run(&[&["topology", command], &place[..]].concat()).good().stdout;
+        assert!(stdout.lines().any(|found| found == line), "{stdout}");
+    }
+    run(&[&["topology", "plan", "--check"], &place[..]].concat()).good();
 }

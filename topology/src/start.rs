@@ -16,9 +16,9 @@ pub struct StartCheck {
     pub differs: Vec<Step>,
 }
 
-/// Compares what exists with what some stages need.
-pub fn check_start(topology: &Topology, live: &Live, stages: &[&str]) -> StartCheck {
-    let used = topics_of(topology, stages);
+/// Compares what exists with what some stages, or some who stand outside, need.
+pub fn check_start(topology: &Topology, live: &Live, users: &[&str]) -> StartCheck {
+    let used = topics_of(topology, users);
     let mut needed = topology.clone();
     needed.topics.retain(|topic| used.contains(topic.name.as_str()));
     let mut topics = live.topics.clone();
@@ -37,15 +37,20 @@ pub fn check_start(topology: &Topology, live: &Live, stages: &[&str]) -> StartCh
     check
 }
 
-/// Every topic that the stages read, hold or write.
-fn topics_of(topology: &Topology, stages: &[&str]) -> BTreeSet<String> {
+/// Every topic that they read, hold or write.
+fn topics_of(topology: &Topology, users: &[&str]) -> BTreeSet<String> {
     let mut topics = BTreeSet::new();
-    for stage in topology.stages.iter().filter(|stage| stages.contains(&stage.name)) {
-        let named = stage.reads.iter().chain(&stage.writes).chain(&stage.tables);
+    for user in topology.stages.iter().chain(&topology.outside) {
+        if !users.contains(&user.name) {
+            continue;
+        }
+        let named = user.reads.iter().chain(&user.writes).chain(&user.tables);
         topics.extend(named.map(|topic| (*topic).to_owned()));
-        topics.insert(dead_letter_topic(stage.name));
-        if stage.stateful {
-            topics.insert(state_topic(stage.name));
+        if topology.stage(user.name).is_some() {
+            topics.insert(dead_letter_topic(user.name));
+        }
+        if user.stateful {
+            topics.insert(state_topic(user.name));
         }
     }
     topics

@@ -330,7 +330,7 @@ fn a_stage_starts_where_its_own_topics_fit() {
     topic(&mut live, "change-requests").partitions = 1;
     topic(&mut live, "audit").name = "stranger".to_owned();
     topic(&mut live, "raw-logs").configs.insert("retention.ms".to_owned(), "1".to_owned());
-    let check = check_start(&topology, &live, &["classifier"]);
+    let check = check_start(&topology, &live, &["classifier", "node-manager"]);
     assert_eq!(check.stops, []);
     let differs = notable(&check.differs);
     assert_eq!(differs, ["~ raw-logs: retention.ms 1 (0 s) -> 604800000 (7 d)"]);
