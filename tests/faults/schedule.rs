@@ -8,8 +8,8 @@ use crate::proxy::{Direction, Mode};
 
 /// Shortest and longest time that a fault of connections lasts, in milliseconds, unless it outlasts sessions.
 const BRIEF_MS: (u64, u64) = (300, 2_500);
-/// The same where it outlasts the members' sessions (6 s) and their transactions (8 s).
-const LONG_MS: (u64, u64) = (8_500, 10_500);
+/// The same where it outlasts the members' sessions and transactions (8 s each).
+const LONG_MS: (u64, u64) = (10_500, 12_500);
 /// One in so many faults of connections is a long one.
 const LONG_IN: u64 = 5;
 /// Least and most records that are acknowledged before the next fault.

@@ -1,0 +1,241 @@
+//! Strikes a running pipeline with a fault, and says how it is known that it struck.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, ensure};
+
+use crate::{
+    broker::Broker,
+    check::WRITTEN,
+    fleet::Process,
+    oracle::{Ends, open_transactions},
+    pipeline::Pipeline,
+    proxy::{Counts, Mode},
+    quota,
+    schedule::{Fault, Planned},
+};
+
+/// Longest time until a fault has struck.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long a process may take for a clean end.
+const STOP: Duration = Duration::from_secs(20);
+/// How long the transaction of a stopped process is watched before it counts as one that will not end by itself.
+const STANDSTILL: Duration = Duration::from_millis(1_500);
+/// How often a process is stopped until it is caught with a transaction open.
+const CATCHES: usize = 200;
+
+/// Strikes; gives what was seen of it.
+pub(crate) async fn strike(
+    broker: &Broker,
+    pipeline: &mut Pipeline,
+    planned: &Planned,
+) -> Result<String> {
+    match planned.fault {
+        Fault::Connections { mode, every, lasts_ms } => {
+            let before = broker.proxy.counts();
+            broker.proxy.set(mode, every);
+            let struck = last(broker, pipeline, lasts_ms, planned.meanwhile, |_| {
+                harm(mode, before, broker.proxy.counts())
+            });
+            let struck = struck.await;
+            broker.proxy.heal();
+            struck.with_context(|| mode.to_string())
+        }
+        Fault::Quota { bytes_per_second, lasts_ms } => {
+            let before = pipeline.load.throttled();
+            let address = broker.address;
+            tokio::task::block_in_place(|| quota::set(address, Some(bytes_per_second)))?;
+            let struck = last(broker, pipeline, lasts_ms, planned.meanwhile, |pipeline| {
+                let throttled = pipeline.load.throttled() - before;
+                (throttled > 0).then(|| format!("throttled in {throttled} reports"))
+            });
+            let struck = struck.await;
+            tokio::task::block_in_place(|| quota::set(address, None))?;
+            struck
+        }
+        fault => brief(broker, pipeline, fault, false).await,
+    }
+}
+
+/// Lets a fault last, and at least until it has struck.
+async fn last(
+    broker: &Broker,
+    pipeline: &mut Pipeline,
+    lasts_ms: u64,
+    meanwhile: Option<Fault>,
+    struck: impl Fn(&Pipeline) -> Option<String>,
+) -> Result<String> {
+    let started = Instant::now();
+    let mut inside = String::new();
+    if let Some(fault) = meanwhile {
+        tokio::time::sleep(Duration::from_millis(lasts_ms / 4)).await;
+        inside = format!(", meanwhile {}", brief(broker, pipeline, fault, true).await?);
+    }
+    loop {
+        let lasted = started.elapsed();
+        if lasted >= Duration::from_millis(lasts_ms)
+            && let Some(struck) = struck(pipeline)
+        {
+            return Ok(format!("{struck} within {} ms{inside}", lasted.as_millis()));
+        }
+        ensure!(lasted < PATIENCE, "nothing was seen of it");
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// What the proxy did to connections.
+fn harm(mode: Mode, before: Counts, after: Counts) -> Option<String> {
+    let (count, what) = match mode {
+        Mode::Pass => (0, "nothing"),
+        Mode::Slow { .. } => (after.slowed - before.slowed, "chunks slowed"),
+        Mode::Frozen => (after.held - before.held, "chunks held"),
+        Mode::HalfOpen(_) => (after.lost - before.lost, "bytes lost"),
+        Mode::Reset => (after.reset - before.reset, "connections reset"),
+    };
+    (count > 0).then(|| format!("{count} {what}"))
+}
+
+/// A fault that is over when it has struck. One inside of another may keep a process from ending cleanly.
+async fn brief(
+    broker: &Broker,
+    pipeline: &mut Pipeline,
+    fault: Fault,
+    is_inside: bool,
+) -> Result<String> {
+    match fault {
+        Fault::Kill { victim, down_ms } => {
+            let process = pipeline.victim(victim);
+            ensure!(process.kill().await?, "{} ended by itself", process.name);
+            tokio::time::sleep(Duration::from_millis(down_ms)).await;
+            process.start_again()?;
+            Ok(format!("{} was killed and stayed down for {down_ms} ms", process.name))
+        }
+        Fault::Restart { victim } => restart(pipeline.victim(victim), is_inside).await,
+        Fault::KillBroker => {
+            broker.kill()?;
+            ensure!(!broker.listens(), "the broker still listens");
+            let started = Instant::now();
+            broker.up()?;
+            Ok(format!("the broker was down for {} ms", started.elapsed().as_millis()))
+        }
+        Fault::Rebalance { victim, works_ms, is_killed } => {
+            rebalance(pipeline, victim, works_ms, is_killed).await
+        }
+        Fault::Expiry { victim } => expiry(pipeline, victim).await,
+        Fault::Connections { .. } | Fault::Quota { .. } => Err(anyhow!("{fault:?} is not brief")),
+    }
+}
+
+async fn restart(process: &mut Process, is_inside: bool) -> Result<String> {
+    let started = Instant::now();
+    process.signal("TERM")?;
+    let status = process.end(STOP).await;
+    let took = started.elapsed().as_millis();
+    if status.is_none() {
+        process.kill().await?;
+    }
+    let is_clean = status.is_some_and(|status| status.success());
+    let last_lines = process.last_lines();
+    process.start_again()?;
+    ensure!(is_clean || is_inside, "{} stopped with {status:?}: {last_lines}", process.name);
+    let how = if is_clean { "cleanly" } else { "without a clean end" };
+    Ok(format!("{} stopped {how} in {took} ms", process.name))
+}
+
+async fn rebalance(
+    pipeline: &mut Pipeline,
+    victim: u64,
+    works_ms: u64,
+    is_killed: bool,
+) -> Result<String> {
+    let stage = pipeline.victim(victim).stage;
+    let members = |pipeline: &Pipeline| {
+        tokio::task::block_in_place(|| pipeline.check.observer.members(stage)).unwrap_or(0)
+    };
+    let before = members(pipeline);
+    let started = Instant::now();
+    let mut process = Process::start(stage, pipeline.processes.len(), &pipeline.surroundings)?;
+    loop {
+        let now = members(pipeline);
+        if now > before {
+            break;
+        }
+        if let Some(status) = process.ended() {
+            return Err(anyhow!("{} ended: {status}: {}", process.name, process.last_lines()));
+        }
+        ensure!(started.elapsed() < PATIENCE, "{} did not join: {now} members", process.name);
+        tokio::time::sleep(LOOK).await;
+    }
+    let joined = started.elapsed().as_millis();
+    tokio::time::sleep(Duration::from_millis(works_ms)).await;
+    let how = if is_killed {
+        ensure!(process.kill().await?, "{} ended by itself", process.name);
+        "killed"
+    } else {
+        process.signal("TERM")?;
+        let status = process.end(STOP).await;
+        let is_clean = status.is_some_and(|status| status.success());
+        ensure!(is_clean, "{} stopped with {status:?}: {}", process.name, process.last_lines());
+        "stopped"
+    };
+    Ok(format!("{} joined after {joined} ms, and was {how} {works_ms} ms later", process.name))
+}
+
+async fn expiry(pipeline: &mut Pipeline, victim: u64) -> Result<String> {
+    let caught = catch(pipeline, victim).await?;
+    let started = Instant::now();
+    let name = pipeline.victim(victim).name.clone();
+    let outcome = loop {
+        let open = open(pipeline, &caught)?;
+        if !open {
+            break Ok(format!(
+                "the transaction of {name} was given up after {} ms",
+                started.elapsed().as_millis()
+            ));
+        }
+        if started.elapsed() > PATIENCE {
+            break Err(anyhow!("the transaction of {name} was not given up"));
+        }
+        tokio::time::sleep(LOOK).await;
+    };
+    pipeline.victim(victim).signal("CONT")?;
+    outcome
+}
+
+/// Stops a process while it has a transaction open; gives the partitions that it holds up.
+async fn catch(pipeline: &mut Pipeline, victim: u64) -> Result<Vec<Ends>> {
+    for _ in 0..CATCHES {
+        pipeline.victim(victim).signal("STOP")?;
+        let ends = ends(pipeline)?;
+        if !open_transactions(&ends).is_empty() {
+            tokio::time::sleep(STANDSTILL).await;
+            let held = ends.into_iter().filter(|ends| ends.stable < ends.end).collect::<Vec<_>>();
+            if open(pipeline, &held)? {
+                return Ok(held);
+            }
+        }
+        pipeline.victim(victim).signal("CONT")?;
+        tokio::time::sleep(LOOK).await;
+    }
+    Err(anyhow!("{} was never caught with a transaction open", pipeline.victim(victim).name))
+}
+
+fn ends(pipeline: &mut Pipeline) -> Result<Vec<Ends>> {
+    Ok(tokio::task::block_in_place(|| pipeline.check.observer.ends(&WRITTEN[1..]))?)
+}
+
+/// Whether the last stable offset of one of these partitions is where it was.
+fn open(pipeline: &mut Pipeline, held: &[Ends]) -> Result<bool> {
+    let now = ends(pipeline)?;
+    let is_still = |before: &Ends| {
+        now.iter().any(|now| {
+            now.topic == before.topic
+                && now.partition == before.partition
+                && now.stable == before.stable
+                && now.stable < now.end
+        })
+    };
+    Ok(held.iter().any(is_still))
+}
