@@ -212,7 +212,10 @@ async fn copy(path: &Path, records: usize, batch: usize, values: &[Bytes]) -> f6
             value: record.value,
             headers: record.headers,
         });
-        member.commit(Commit { records: copies.collect(), offsets }).await.unwrap();
+        member
+            .commit(Commit { records: copies.collect::<Vec<_>>().into(), offsets })
+            .await
+            .unwrap();
     }
     let rate = rate(records, started);
     drop(member);

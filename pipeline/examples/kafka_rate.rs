@@ -177,7 +177,7 @@ fn commit_of(output: &Arc<str>, read: Vec<Record>) -> Commit {
             headers: record.headers,
         });
     }
-    Commit { records, offsets }
+    Commit { records: records.into(), offsets }
 }
 
 /// Distinguishes runs on one cluster.

@@ -128,8 +128,10 @@ impl Writer {
             return Err(StoreError("another registry takes changes; ask it, or again".to_owned()));
         }
         // The offset is what the commit is bound to the partition by: who lost it cannot commit it.
-        let commit =
-            Commit { records: vec![new_record(record)], offsets: vec![(partition(), read_to)] };
+        let commit = Commit {
+            records: vec![new_record(record)].into(),
+            offsets: vec![(partition(), read_to)],
+        };
         self.member.commit(commit).await.map_err(|error| match error {
             CommitError::Fenced => {
                 self.has_turn = false;

@@ -3,7 +3,7 @@
 use std::{fs, sync::Arc, time::Duration};
 
 use hephaestus_pipeline::engine::{
-    Cleanup, Commit, CommitError, Engine, EngineError, Log, TopicSpec,
+    Cleanup, Commit, CommitError, Engine, EngineError, Log, Records, TopicSpec,
     embedded::{EmbeddedConfig, EmbeddedEngine},
 };
 
@@ -88,7 +88,7 @@ async fn a_full_disk_refuses_and_recovers() {
     assert!(message.contains("is full"), "{message}");
     let mut member = engine.join(group(&"g".into(), &[&name], None)).await.unwrap();
     member.poll(Duration::from_secs(9), 0).await.unwrap();
-    let commit = Commit { records: Vec::new(), offsets: vec![(at(&name, 0), 1)] };
+    let commit = Commit { records: Records::default(), offsets: vec![(at(&name, 0), 1)] };
     let result = member.commit(commit).await;
     let unavailable = matches!(result, Err(CommitError::Engine(EngineError::Unavailable(_))));
     assert!(unavailable, "{result:?}");
@@ -151,7 +151,7 @@ async fn offsets_beyond_the_end_or_backwards_are_refused() {
         [(3, false), (1, true), (1, true), (0, false), (u64::MAX, false), (2, true)]
     {
         let records = vec![record(&output, 0, next.to_string())];
-        let commit = Commit { records, offsets: vec![(at(&name, 0), next)] };
+        let commit = Commit { records: records.into(), offsets: vec![(at(&name, 0), next)] };
         let result = client.member.commit(commit).await;
         match result {
             Ok(()) => assert!(works, "{next}"),

@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hephaestus_pipeline::{
     engine::{
-        Cleanup, Commit, CommitError, Engine, GroupSpec, Member, Polled, TopicPartition, TopicSpec,
+        Cleanup, Commit, CommitError, Engine, GroupSpec, Member, PartitionInfo, Polled,
+        TopicPartition, TopicSpec,
         embedded::{EmbeddedConfig, EmbeddedEngine},
     },
     record::{Headers, NewRecord, Record},
@@ -56,6 +57,11 @@ pub(crate) async fn embedded() -> EmbeddedFixture {
     config.retention_interval = Duration::from_secs(24 * 3600);
     let engine = EmbeddedEngine::open(config.clone()).await.unwrap();
     EmbeddedFixture { config, engine: Mutex::new(Some(engine)), _directory: directory }
+}
+
+/// The same, for the list of cases.
+pub(crate) async fn some_embedded() -> Option<EmbeddedFixture> {
+    Some(embedded().await)
 }
 
 impl EmbeddedFixture {
@@ -150,6 +156,17 @@ pub(crate) async fn append(
     records: Vec<NewRecord>,
 ) -> Vec<(u32, u64)> {
     fixture.engine().append(records).await.unwrap()
+}
+
+/// A partition as it is.
+pub(crate) async fn info(
+    fixture: &dyn EngineFixture,
+    topic: &Arc<str>,
+    partition: u32,
+) -> PartitionInfo {
+    let topics = fixture.engine().topics().await.unwrap();
+    let found = topics.iter().find(|found| found.spec.name == *topic).unwrap();
+    found.partitions[partition as usize]
 }
 
 /// All records of a partition.
@@ -283,7 +300,7 @@ impl Client {
     /// Commits what was read, together with `records`.
     pub(crate) async fn commit(&mut self, records: Vec<NewRecord>) -> Result<(), CommitError> {
         let offsets = self.offsets();
-        self.member.commit(Commit { records, offsets }).await?;
+        self.member.commit(Commit { records: records.into(), offsets }).await?;
         self.records.clear();
         Ok(())
     }

@@ -5,11 +5,14 @@
 pub mod embedded;
 pub mod kafka;
 pub mod pages;
+mod records;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+
+pub use records::Records;
 
 use crate::record::{NewRecord, Record};
 
@@ -157,7 +160,7 @@ pub enum Polled {
 #[derive(Debug, Default)]
 pub struct Commit {
     /// Outputs, changelog entries and dead letters.
-    pub records: Vec<NewRecord>,
+    pub records: Records,
     /// For each input partition the offset of the first record that is not done.
     pub offsets: Vec<(TopicPartition, u64)>,
 }

@@ -23,6 +23,7 @@ use crate::{
     clock,
     engine::{Commit, CommitError, EngineError, GroupSpec, Member, Polled, TopicPartition},
     health::LoopHealth,
+    record::NewRecord,
     stage::{Failure, Stage, StageSpec, decode_value},
     telemetry::{events, metrics::StageMetrics},
 };
@@ -295,28 +296,25 @@ impl<S: Stage> Driver<S> {
     /// What the prefixes lead to. Of the entries of one state, the last alone is written.
     fn assemble(&self, prefixes: &[(u32, Prefix)]) -> Commit {
         let mut commit = Commit::default();
-        let mut states: HashMap<(u32, Bytes), usize> = HashMap::new();
+        let mut entries: Vec<NewRecord> = Vec::new();
         for (partition, prefix) in prefixes {
             let Some(work) = self.partitions.get(partition) else { continue };
-            let finished = prefix.units.iter().filter_map(|unit| work.window.result(*unit));
-            for record in finished.flat_map(|finished| &finished.records) {
-                if record.topic == self.bench.state_topic
-                    && let Some(key) = &record.key
-                {
-                    let index = states.entry((*partition, key.clone()));
-                    let index = *index.or_insert(commit.records.len());
-                    if let Some(earlier) = commit.records.get_mut(index) {
-                        *earlier = record.clone();
-                        continue;
-                    }
+            let mut places: HashMap<&Bytes, usize> = HashMap::new();
+            for finished in prefix.units.iter().filter_map(|unit| work.window.result(*unit)) {
+                commit.records.push_run(finished.records.clone());
+                let Some(entry) = &finished.entry else { continue };
+                let place = *places.entry(&finished.key).or_insert(entries.len());
+                match entries.get_mut(place) {
+                    Some(earlier) => *earlier = entry.clone(),
+                    None => entries.push(entry.clone()),
                 }
-                commit.records.push(record.clone());
             }
             for (topic, next) in &prefix.offsets {
                 let input = TopicPartition { topic: topic.clone(), partition: *partition };
                 commit.offsets.push((input, *next));
             }
         }
+        commit.records.extend(entries);
         commit
     }
 

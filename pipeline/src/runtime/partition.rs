@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
+    sync::Arc,
     time::Instant,
 };
 
@@ -23,8 +24,10 @@ use crate::{
 /// What a finished unit leads to, until it is committed.
 #[derive(Debug)]
 pub(crate) struct Finished {
-    key: Bytes,
-    pub(crate) records: Vec<NewRecord>,
+    pub(crate) key: Bytes,
+    pub(crate) records: Arc<Vec<NewRecord>>,
+    /// The changelog's entry.
+    pub(crate) entry: Option<NewRecord>,
     bytes: usize,
     has_state: bool,
 }
@@ -169,7 +172,8 @@ impl<S: State> PartitionWork<S> {
         retry: &RetryPolicy,
         now: Instant,
     ) -> Option<std::time::Duration> {
-        let made: usize = done.records.iter().map(NewRecord::size).sum();
+        let written = done.records.iter().chain(&done.entry);
+        let made: usize = written.map(NewRecord::size).sum();
         self.bytes += made;
         if !done.done.is_empty() {
             let has_state = done.keyed.is_some();
@@ -179,7 +183,8 @@ impl<S: State> PartitionWork<S> {
             }
             let finished = Finished {
                 key: done.key.clone(),
-                records: done.records,
+                records: Arc::new(done.records),
+                entry: done.entry,
                 bytes: made + done.done_bytes,
                 has_state,
             };

@@ -70,8 +70,10 @@ pub(crate) struct UnitDone<S> {
     pub(crate) done: Vec<Seq>,
     /// Input bytes of what is done.
     pub(crate) done_bytes: usize,
-    /// Records to write, the changelog's entry last.
+    /// Records to write.
     pub(crate) records: Vec<NewRecord>,
+    /// The changelog's entry, where the state changed.
+    pub(crate) entry: Option<NewRecord>,
     /// State after what is done; none where nothing is.
     pub(crate) keyed: Option<Keyed<S>>,
     /// Work to do again, or still to do, in order.
@@ -186,9 +188,10 @@ impl<S: Stage> Workbench<S> {
             Some(Failure::Fatal { message }) => ending = Ending::Fatal { message },
         }
 
+        let mut entry = None;
         if self.stateful && !done.is_empty() {
             match self.changelog(unit.partition, &unit.key, &done, &mut keyed) {
-                Ok(entry) => records.extend(entry),
+                Ok(changed) => entry = changed,
                 Err(message) => ending = Ending::Fatal { message },
             }
         }
@@ -201,6 +204,7 @@ impl<S: Stage> Workbench<S> {
             keyed: (!done.is_empty()).then_some(keyed),
             done: done.into_iter().map(|(seq, _)| seq).collect(),
             records,
+            entry,
             rest,
             ending,
         }
@@ -363,6 +367,7 @@ impl<S: State> Unit<S> {
             done: Vec::new(),
             done_bytes: 0,
             records: Vec::new(),
+            entry: None,
             keyed: None,
             rest: self.work,
             ending,

@@ -18,7 +18,7 @@ pub(crate) async fn a_commit_on_a_lost_partition_writes_nothing(fixture: &dyn En
     let stale = first.offsets();
     let mut second = Client::join(fixture, spec).await;
     share(&mut first, &mut second, 2).await;
-    let commit = Commit { records: vec![record(&output, 0, "stale")], offsets: stale };
+    let commit = Commit { records: vec![record(&output, 0, "stale")].into(), offsets: stale };
     let result = first.member.commit(commit).await;
     assert!(matches!(result, Err(CommitError::Fenced)), "{result:?}");
     assert!(values(fixture, &output, 0).await.is_empty());
@@ -41,7 +41,7 @@ pub(crate) async fn a_commit_of_state_on_a_lost_partition_writes_nothing(
     let kept = *first.owned.first().unwrap();
     // A timer fires: state is written and no offset moves.
     let on = |partition| Commit {
-        records: vec![keyed(&state, partition, "k", Some("v"))],
+        records: vec![keyed(&state, partition, "k", Some("v"))].into(),
         offsets: Vec::new(),
     };
     let result = first.member.commit(on(lost)).await;

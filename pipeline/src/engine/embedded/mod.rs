@@ -46,7 +46,7 @@ use self::{
 };
 use crate::{
     engine::{
-        CommitError, Engine, EngineError, GroupOffset, GroupSpec, Log, Member, TopicInfo,
+        CommitError, Engine, EngineError, GroupOffset, GroupSpec, Log, Member, Records, TopicInfo,
         TopicPartition, TopicSpec,
     },
     record::{NewRecord, Record},
@@ -194,7 +194,7 @@ impl Shared {
     /// Writes records and offsets, all or none. Gives where the records lie.
     async fn write(
         &self,
-        records: Vec<NewRecord>,
+        records: Records,
         offsets: Option<NewOffsets>,
         fence: impl FnOnce(&Prepared) -> Result<Option<Fence>, CommitError>,
     ) -> Result<Vec<(u32, u64)>, CommitError> {
@@ -224,11 +224,7 @@ impl Shared {
         Ok(written)
     }
 
-    async fn prepare(
-        &self,
-        records: Vec<NewRecord>,
-        payload: usize,
-    ) -> Result<Prepared, EngineError> {
+    async fn prepare(&self, records: Records, payload: usize) -> Result<Prepared, EngineError> {
         let turn = self.round_robin.next();
         if payload <= ENCODE_INLINE_BYTES {
             let limit = self.core.config.max_record_bytes;
@@ -262,7 +258,7 @@ impl Log for EmbeddedEngine {
         if records.is_empty() {
             return Ok(Vec::new());
         }
-        let written = self.shared.write(records, None, |_| Ok(None)).await;
+        let written = self.shared.write(records.into(), None, |_| Ok(None)).await;
         written.map_err(|error| match error {
             CommitError::Engine(error) => error,
             CommitError::Fenced => {

@@ -16,7 +16,11 @@ use super::{
     batch::{Batch, Packer},
     catalogue::{Catalogue, Topic, unknown},
 };
-use crate::{engine::EngineError, partitioner::partition_for, record::NewRecord};
+use crate::{
+    engine::{EngineError, Records},
+    partitioner::partition_for,
+    record::NewRecord,
+};
 
 /// Records to be written, all or none.
 #[derive(Debug, Default)]
@@ -68,7 +72,7 @@ const HEADER_OVERHEAD: usize = 16;
 
 /// Prepares records. Those without key and partition go to partition `turn`, modulo the topic's number.
 pub(super) fn prepare(
-    records: &[NewRecord],
+    records: &Records,
     catalogue: &Catalogue,
     turn: u32,
     max_record_bytes: usize,

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     engine::{
-        EngineError, TopicPartition,
+        EngineError, Records, TopicPartition,
         kafka::{
             clients::Clients,
             context::EngineContext,
@@ -421,7 +421,7 @@ impl Broker for MemberProducer {
         self.producer()?.begin_transaction().map_err(|error| self.trouble(&error))
     }
 
-    fn produce(&mut self, records: &[NewRecord]) -> Result<(), Failure> {
+    fn produce(&mut self, records: &Records) -> Result<(), Failure> {
         // All partitions are found before the first record is handed over.
         let mut partitions = Vec::with_capacity(records.len());
         for record in records {

@@ -8,10 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    engine::{EngineError, TopicPartition, kafka::error::Trouble},
-    record::NewRecord,
-};
+use crate::engine::{EngineError, Records, TopicPartition, kafka::error::Trouble};
 
 /// Attempts of a call that nothing depends on yet; then the transaction is aborted.
 const MAX_ATTEMPTS: u32 = 10;
@@ -22,7 +19,7 @@ const RENEWAL_PERIOD: Duration = Duration::from_secs(60);
 /// One commit.
 #[derive(Debug, Default)]
 pub(super) struct Work {
-    pub(super) records: Vec<NewRecord>,
+    pub(super) records: Records,
     pub(super) offsets: Vec<(TopicPartition, u64)>,
     /// Goes with the offsets, and tells this commit from every other one.
     pub(super) note: String,
@@ -52,7 +49,7 @@ pub(super) trait Broker {
     /// Begins a transaction.
     fn begin(&mut self) -> Result<(), Trouble>;
     /// Produces records.
-    fn produce(&mut self, records: &[NewRecord]) -> Result<(), Failure>;
+    fn produce(&mut self, records: &Records) -> Result<(), Failure>;
     /// Adds offsets, as the member of the snapshot.
     fn send_offsets(&mut self, work: &Work) -> Result<(), Trouble>;
     /// Commits, once everything is produced.

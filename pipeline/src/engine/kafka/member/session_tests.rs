@@ -38,7 +38,7 @@ impl Broker for Script {
     fn begin(&mut self) -> Result<(), Trouble> {
         self.answer("begin")
     }
-    fn produce(&mut self, _: &[NewRecord]) -> Result<(), Failure> {
+    fn produce(&mut self, _: &Records) -> Result<(), Failure> {
         if self.refuses {
             return Err(Failure::Refused(EngineError::Fatal("no such topic".to_owned())));
         }
