@@ -197,6 +197,30 @@ pub(crate) async fn values(
     records.iter().map(text).collect()
 }
 
+/// Waits until a partition holds as many records as wanted, and holds that they are those: what was committed comes
+/// whole, and may come a moment after the commit.
+pub(crate) async fn assert_values(
+    fixture: &dyn EngineFixture,
+    topic: &Arc<str>,
+    partition: u32,
+    wanted: &[&str],
+) {
+    let settled = async {
+        loop {
+            let found = values(fixture, topic, partition).await;
+            if found.len() >= wanted.len() {
+                return found;
+            }
+            assert!(found.is_empty() || found == wanted[..found.len()], "{found:?}");
+            let place = at(topic, partition);
+            let end = info(fixture, topic, partition).await.end;
+            fixture.engine().wait(&place, end, POLL).await.unwrap();
+        }
+    };
+    let found = tokio::time::timeout(PATIENCE, settled).await;
+    assert_eq!(found.expect("nothing was committed"), wanted);
+}
+
 pub(crate) fn text(record: &Record) -> String {
     String::from_utf8(record.value.clone().unwrap_or_default().to_vec()).unwrap()
 }

@@ -3,8 +3,8 @@
 use hephaestus_pipeline::engine::{Commit, CommitError, EngineError, Records};
 
 use crate::fixture::{
-    Client, EngineFixture, append, at, compacted_topic, group, keyed, read_all, record, topic,
-    values,
+    Client, EngineFixture, append, assert_values, at, compacted_topic, group, keyed, read_all,
+    record, topic, values,
 };
 
 pub(crate) async fn outputs_state_and_offsets_appear_together(fixture: &dyn EngineFixture) {
@@ -24,7 +24,7 @@ pub(crate) async fn outputs_state_and_offsets_appear_together(fixture: &dyn Engi
         record(&output, 2, "B"),
     ];
     client.commit(records).await.unwrap();
-    assert_eq!(values(fixture, &output, 2).await, ["A", "B"]);
+    assert_values(fixture, &output, 2, &["A", "B"]).await;
     assert_eq!(reader.get(0, b"count").await.unwrap().as_deref(), Some(&b"2"[..]));
     assert_eq!(reader.get(1, b"count").await.unwrap(), None);
     let offsets = fixture.engine().group_offsets(&name).await.unwrap();
@@ -56,7 +56,7 @@ pub(crate) async fn a_refused_commit_leaves_nothing(fixture: &dyn EngineFixture)
     assert!(offsets.iter().all(|offset| offset.next == 0), "{offsets:?}");
     // The member goes on.
     client.commit(good()).await.unwrap();
-    assert_eq!(values(fixture, &output, 0).await, ["A"]);
+    assert_values(fixture, &output, 0, &["A"]).await;
 }
 
 pub(crate) async fn commits_survive_a_restart(fixture: &dyn EngineFixture) {

@@ -1,18 +1,35 @@
 //! Compacted topics: the latest record of each key stays, in order of offsets.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use hephaestus_pipeline::engine::EngineError;
+use hephaestus_pipeline::engine::{EngineError, GroupSpec};
 
 use crate::fixture::{
     Client, EngineFixture, append, at, compacted_topic, group, keyed, read_all, record, topic,
 };
 
-async fn state_of(fixture: &dyn EngineFixture, partitions: u32) -> (std::sync::Arc<str>, Client) {
-    let input = topic(fixture, "input", partitions).await;
-    let state = compacted_topic(fixture, "state", partitions).await;
-    let spec = group(&fixture.name("g"), &[&input], Some(&state));
-    let client = Client::join(fixture, spec).await;
-    (state, client)
+/// A group with keyed state, of which members read what was written before they got a partition.
+struct Stateful {
+    state: Arc<str>,
+    spec: GroupSpec,
+    partitions: Vec<u32>,
+}
+
+impl Stateful {
+    async fn new(fixture: &dyn EngineFixture, partitions: u32) -> Self {
+        let input = topic(fixture, "input", partitions).await;
+        let state = compacted_topic(fixture, "state", partitions).await;
+        let spec = group(&fixture.name("g"), &[&input], Some(&state));
+        Self { state, spec, partitions: (0..partitions).collect() }
+    }
+
+    /// A fresh member that owns every partition.
+    async fn member(&self, fixture: &dyn EngineFixture) -> Client {
+        let mut client = Client::join(fixture, self.spec.clone()).await;
+        client.own(&self.partitions).await;
+        client
+    }
 }
 
 fn keys_and_values(
@@ -24,10 +41,12 @@ fn keys_and_values(
 }
 
 pub(crate) async fn the_latest_value_of_a_key_stays(fixture: &dyn EngineFixture) {
-    let (state, client) = state_of(fixture, 1).await;
-    let reader = client.member.state();
+    let group = Stateful::new(fixture, 1).await;
+    let state = group.state.clone();
     append(fixture, vec![keyed(&state, 0, "a", Some("1")), keyed(&state, 0, "b", Some("1"))]).await;
     append(fixture, vec![keyed(&state, 0, "a", Some("2")), keyed(&state, 0, "a", Some("3"))]).await;
+    let client = group.member(fixture).await;
+    let reader = client.member.state();
     assert_eq!(reader.get(0, b"a").await.unwrap().as_deref(), Some(&b"3"[..]));
     assert_eq!(reader.get(0, b"b").await.unwrap().as_deref(), Some(&b"1"[..]));
     assert_eq!(reader.get(0, b"").await.unwrap(), None);
@@ -63,12 +82,14 @@ pub(crate) async fn superseded_records_are_gone(fixture: &dyn EngineFixture) {
 }
 
 pub(crate) async fn a_tombstone_removes_the_key_and_goes_in_time(fixture: &dyn EngineFixture) {
-    let (state, client) = state_of(fixture, 1).await;
-    let reader = client.member.state();
+    let group = Stateful::new(fixture, 1).await;
+    let state = group.state.clone();
     for key in ["a", "b"] {
         append(fixture, vec![keyed(&state, 0, key, Some("1"))]).await;
     }
     append(fixture, vec![keyed(&state, 0, "a", None)]).await;
+    let client = group.member(fixture).await;
+    let reader = client.member.state();
     assert_eq!(reader.get(0, b"a").await.unwrap(), None);
     let entries = reader.scan(0, None, 10).await.unwrap();
     assert_eq!(entries, [(Bytes::from_static(b"b"), Bytes::from_static(b"1"))]);
@@ -92,13 +113,16 @@ pub(crate) async fn a_tombstone_removes_the_key_and_goes_in_time(fixture: &dyn E
     append(fixture, vec![keyed(&state, 0, "a", Some("2")), keyed(&state, 0, "b", None)]).await;
     append(fixture, vec![keyed(&state, 0, "b", Some("3"))]).await;
     fixture.maintain(i64::MAX).await;
+    drop(client);
+    let client = group.member(fixture).await;
+    let reader = client.member.state();
     assert_eq!(reader.get(0, b"a").await.unwrap().as_deref(), Some(&b"2"[..]));
     assert_eq!(reader.get(0, b"b").await.unwrap().as_deref(), Some(&b"3"[..]));
 }
 
 pub(crate) async fn state_is_scanned_in_pages_and_by_partition(fixture: &dyn EngineFixture) {
-    let (state, client) = state_of(fixture, 3).await;
-    let reader = client.member.state();
+    let group = Stateful::new(fixture, 3).await;
+    let state = group.state.clone();
     let mut records = Vec::new();
     for index in (0..25).rev() {
         records.push(keyed(&state, 1, &format!("k{index:02}"), Some("v")));
@@ -107,6 +131,8 @@ pub(crate) async fn state_is_scanned_in_pages_and_by_partition(fixture: &dyn Eng
     records.push(keyed(&state, 2, "after", Some("v")));
     records.push(keyed(&state, 1, "", Some("empty key")));
     append(fixture, records).await;
+    let client = group.member(fixture).await;
+    let reader = client.member.state();
     let mut keys: Vec<Bytes> = Vec::new();
     let mut pages = 0;
     loop {
