@@ -1,6 +1,7 @@
 //! What an engine is, as tests: the same cases run on every engine.
 //!
-//! `cases` holds the cases, one file for each subject; `embedded` what only the embedded engine promises.
+//! `cases` holds the cases, one file for each subject; `embedded` what only the embedded engine promises; `kafka` how
+//! the cases reach a cluster.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
@@ -8,16 +9,17 @@ mod cases;
 mod crash;
 mod embedded;
 mod fixture;
+mod kafka;
 mod model;
 
-/// Makes one test of each case named, on a fixture made by `start`.
+/// Makes one test of each case named, on a fixture made by `start`; it may have none here.
 macro_rules! conformance {
     ($engine:ident, $start:path, { $($subject:ident: [$($case:ident),* $(,)?]),* $(,)? }) => {
         mod $engine {
             $(mod $subject {
                 $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
-                    let fixture = $start().await;
+                    let Some(fixture) = $start().await else { return };
                     crate::cases::$subject::$case(&fixture).await;
                 })*
             })*
@@ -96,4 +98,5 @@ macro_rules! conformance_on {
     };
 }
 
-conformance_on!(on_embedded, crate::fixture::embedded);
+conformance_on!(on_embedded, crate::fixture::some_embedded);
+conformance_on!(on_kafka, crate::kafka::kafka);

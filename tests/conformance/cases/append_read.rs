@@ -9,7 +9,7 @@ use hephaestus_pipeline::{
     record::{Headers, NewRecord},
 };
 
-use crate::fixture::{EngineFixture, PATIENCE, append, at, read_all, record, topic, values};
+use crate::fixture::{EngineFixture, PATIENCE, append, at, info, read_all, record, topic, values};
 
 pub(crate) async fn records_come_back_whole_and_in_order(fixture: &dyn EngineFixture) {
     let name = topic(fixture, "whole", 2).await;
@@ -97,7 +97,7 @@ pub(crate) async fn reading_at_the_end_brings_nothing(fixture: &dyn EngineFixtur
     let engine = fixture.engine();
     assert!(engine.read(&at(&name, 0), 0, 100).await.unwrap().is_empty());
     append(fixture, vec![record(&name, 0, "x")]).await;
-    let end = engine.topics().await.unwrap()[0].partitions[0].end;
+    let end = info(fixture, &name, 0).await.end;
     for from in [end, end + 10, u64::MAX] {
         assert!(engine.read(&at(&name, 0), from, 100).await.unwrap().is_empty());
     }

@@ -30,7 +30,9 @@ pub(crate) async fn lag_counts_what_is_not_done(fixture: &dyn EngineFixture) {
         assert_eq!(offsets.len(), 1);
         let offset = &offsets[0];
         assert_eq!(offset.partition, at(&name, 0));
-        assert_eq!(offset.next, read[done - 1].offset + 1);
+        // Between one record and the next there may be what an engine keeps for itself.
+        assert!(offset.next > read[done - 1].offset && offset.next <= offset.end);
+        assert!(read.get(done).is_none_or(|undone| offset.next <= undone.offset));
         assert!(offset.end > read[2].offset);
         let wanted = ages.get(done).copied().unwrap_or(0) as u64;
         let most = if done == 3 { 0 } else { wanted + 20_000 };

@@ -7,7 +7,9 @@ use hephaestus_pipeline::{
     record::Record,
 };
 
-use crate::fixture::{Client, EngineFixture, append, at, group, kept, read_all, record, values};
+use crate::fixture::{
+    Client, EngineFixture, append, at, group, info, kept, read_all, record, values,
+};
 
 async fn bounded(
     fixture: &dyn EngineFixture,
@@ -19,11 +21,6 @@ async fn bounded(
     let spec = TopicSpec { cleanup, ..kept(&name, 1) };
     fixture.engine().create_topics(&[spec]).await.unwrap();
     name
-}
-
-async fn info(fixture: &dyn EngineFixture, name: &Arc<str>) -> PartitionInfo {
-    let topics = fixture.engine().topics().await.unwrap();
-    topics.iter().find(|topic| topic.spec.name == *name).unwrap().partitions[0]
 }
 
 pub(crate) async fn old_records_go_by_time(fixture: &dyn EngineFixture) {
@@ -41,12 +38,12 @@ pub(crate) async fn old_records_go_by_time(fixture: &dyn EngineFixture) {
     assert_eq!(values(fixture, &name, 0).await.len(), 5, "nothing is too old yet");
     fixture.maintain(3500).await;
     assert_eq!(values(fixture, &name, 0).await, ["3", "4"]);
-    assert_eq!(info(fixture, &name).await.earliest, offsets[3]);
+    assert_eq!(info(fixture, &name, 0).await.earliest, offsets[3]);
     fixture.maintain(1_000_000).await;
     assert_eq!(values(fixture, &name, 0).await, ["4"], "the newest stays");
     fixture.restart().await;
     assert_eq!(
-        info(fixture, &name).await,
+        info(fixture, &name, 0).await,
         PartitionInfo { earliest: offsets[4], end: offsets[4] + 1 }
     );
     assert_eq!(values(fixture, &name, 0).await, ["4"]);
@@ -72,7 +69,7 @@ pub(crate) async fn large_partitions_are_cut_by_size(fixture: &dyn EngineFixture
     let records = read_all(fixture, &name, 0).await;
     let bytes: usize = records.iter().map(Record::size).sum();
     assert!((4000..20_000).contains(&bytes), "{bytes} bytes are left");
-    assert_eq!(info(fixture, &name).await.earliest, records[0].offset);
+    assert_eq!(info(fixture, &name, 0).await.earliest, records[0].offset);
     // More than one step's worth was removed, and it goes on.
     let before = records.len();
     append(fixture, vec![record(&name, 0, "x")]).await;

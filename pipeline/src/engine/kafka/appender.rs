@@ -28,7 +28,7 @@ use tokio::{
 
 use super::{
     clients::Clients,
-    cluster::{Cluster, unknown},
+    cluster::{Cluster, Edge, unknown},
     context::EngineContext,
     error::{Trouble, classify, classify_code},
     reader::to_i32,
@@ -51,6 +51,8 @@ const STEP: Duration = Duration::from_millis(1);
 const INIT_STEP: Duration = Duration::from_millis(500);
 /// Without appends the producer's events are served this often.
 const IDLE: Duration = Duration::from_secs(1);
+/// How long an append waits until what it wrote can be read.
+const STABLE_BOUND: Duration = Duration::from_millis(500);
 /// So often a batch is tried where one of its appends spoils the transaction of the others, or the producer must be new.
 const MOST_TRIES: usize = 4;
 
@@ -91,6 +93,7 @@ impl Appender {
             runtime::Builder::new_current_thread().enable_time().build().map_err(cannot)?;
         let worker = Worker {
             clients: clients.clone(),
+            cluster: cluster.clone(),
             // Of this process alone: nobody else may end its transactions.
             transactional_id: format!("hephaestus-append-{:016x}", fastrand::u64(..)),
             producer: None,
@@ -238,6 +241,7 @@ type AppendProducer = BaseProducer<AppendContext>;
 
 struct Worker {
     clients: Arc<Clients>,
+    cluster: Arc<Cluster>,
     transactional_id: String,
     producer: Option<AppendProducer>,
 }
@@ -350,6 +354,7 @@ impl Worker {
             }
             let error = match self.try_write(&batch) {
                 Ok(mut places) => {
+                    self.wait_until_stable(&batch, &places);
                     for append in batch {
                         let rest = places.split_off(append.records.len().min(places.len()));
                         let _ = append.reply.send(Ok(std::mem::replace(&mut places, rest)));
@@ -386,6 +391,39 @@ impl Worker {
         for append in batch {
             let message = "appends of others kept failing in the same transaction".to_owned();
             let _ = append.reply.send(Err(EngineError::Unavailable(message)));
+        }
+    }
+
+    /// The coordinator acknowledges a commit before each partition has its mark: waits for the marks, so that who
+    /// appended reads what it wrote. Transactions of others may hold them back; that is not waited for long.
+    fn wait_until_stable(&self, batch: &[Append], places: &Places) {
+        if !self.clients.is_exactly_once() {
+            return;
+        }
+        let mut last: BTreeMap<TopicPartition, u64> = BTreeMap::new();
+        let records = batch.iter().flat_map(|append| &append.records);
+        for ((_, record), (partition, offset)) in records.zip(places) {
+            let partition = TopicPartition { topic: record.topic.clone(), partition: *partition };
+            let known = last.entry(partition).or_default();
+            *known = (*known).max(*offset);
+        }
+        let deadline = Instant::now() + STABLE_BOUND;
+        loop {
+            let partitions: Vec<TopicPartition> = last.keys().cloned().collect();
+            let Ok(ends) = self.cluster.edges_now(&partitions, Edge::End) else { return };
+            for (partition, end) in partitions.iter().zip(ends) {
+                if last.get(partition).is_some_and(|offset| end > *offset) {
+                    last.remove(partition);
+                }
+            }
+            if last.is_empty() {
+                return;
+            }
+            if Instant::now() >= deadline {
+                tracing::debug!(partitions = last.len(), "what was appended cannot be read yet");
+                return;
+            }
+            thread::park_timeout(STEP);
         }
     }
 

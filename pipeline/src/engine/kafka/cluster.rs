@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -21,6 +22,8 @@ use crate::engine::{EngineError, TopicPartition};
 const KNOWN_FOR: Duration = Duration::from_secs(30);
 /// Topics whose number of partitions is remembered.
 const MOST_KNOWN: usize = 10_000;
+/// Time between two tries to get offsets.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
 /// Topics of Kafka itself.
 const INTERNAL: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
 
@@ -192,6 +195,25 @@ impl Cluster {
         partitions: &[TopicPartition],
         edge: Edge,
     ) -> Result<Vec<u64>, EngineError> {
+        let deadline = Instant::now() + self.clients.request_timeout();
+        loop {
+            let failed = match self.try_edges(partitions, edge) {
+                // A leader that is elected just now is known to nobody for a moment.
+                Err(EngineError::Unavailable(message)) => message,
+                decided => return decided,
+            };
+            if Instant::now() >= deadline {
+                return Err(EngineError::Unavailable(failed));
+            }
+            thread::park_timeout(TRY_AGAIN);
+        }
+    }
+
+    fn try_edges(
+        &self,
+        partitions: &[TopicPartition],
+        edge: Edge,
+    ) -> Result<Vec<u64>, EngineError> {
         if partitions.is_empty() {
             return Ok(Vec::new());
         }
@@ -213,13 +235,7 @@ impl Cluster {
         let mut edges = Vec::with_capacity(partitions.len());
         // The list keeps its order.
         for (element, partition) in answered.elements().iter().zip(partitions) {
-            element.error().map_err(|error| match error.rdkafka_error_code() {
-                Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {
-                    self.forget(&partition.topic);
-                    unknown(partition)
-                }
-                _ => self.failed(doing, &error),
-            })?;
+            element.error().map_err(|error| self.failed(doing, &error))?;
             let found = match element.offset() {
                 Offset::Offset(offset) => u64::try_from(offset).unwrap_or(0),
                 // Nothing was written since that time.

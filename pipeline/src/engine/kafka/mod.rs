@@ -48,6 +48,9 @@ use crate::{
 
 /// How long [`Engine::close`] waits for librdkafka; what hangs then ends with the process.
 const CLOSE_BOUND: Duration = Duration::from_secs(10);
+/// Bytes that are looked through for the first record of a time; beyond, an earlier offset is given.
+const SCANNED_FOR_TIME: usize = 64 << 20;
+const SCAN_PAGE: usize = 1 << 20;
 
 /// The kafka engine. Dropping it without [`Engine::close`] waits for nothing.
 pub struct KafkaEngine {
@@ -220,11 +223,27 @@ impl Log for KafkaEngine {
         timestamp_ms: i64,
     ) -> Result<u64, EngineError> {
         self.cluster.check(partition).await?;
-        let partition = partition.clone();
-        let asked = self
+        let asked = partition.clone();
+        let found = self
             .cluster
-            .blocking(move |cluster| cluster.edge_now(&partition, Edge::Time(timestamp_ms)));
-        asked.await
+            .blocking(move |cluster| cluster.edge_now(&asked, Edge::Time(timestamp_ms)));
+        // The marks of transactions have times too, and those of records may be older: the broker finds the mark.
+        let (mut from, mut scanned) = (found.await?, 0);
+        while scanned < SCANNED_FOR_TIME {
+            let records = self.reader.read(partition, from, SCAN_PAGE).await?;
+            let Some(last) = records.last() else {
+                let asked = partition.clone();
+                let end = self.cluster.blocking(move |cluster| cluster.edge_now(&asked, Edge::End));
+                return end.await;
+            };
+            let first = records.iter().find(|record| record.timestamp_ms >= timestamp_ms);
+            if let Some(first) = first {
+                return Ok(first.offset);
+            }
+            from = last.offset + 1;
+            scanned += records.iter().map(Record::size).sum::<usize>().max(1);
+        }
+        Ok(from)
     }
 
     async fn groups(&self) -> Result<Vec<Arc<str>>, EngineError> {

@@ -81,6 +81,8 @@ struct Position {
     seen: Option<u64>,
     /// The last stable offset, as last asked for: it only grows.
     end: u64,
+    /// What `end` was when the queue was placed: an end that the queue tells of lies there or behind.
+    end_when_placed: u64,
     /// From the first to before the second offset there is no record.
     empty: Option<(u64, u64)>,
 }
@@ -254,15 +256,24 @@ impl Shared {
             return Ok(records);
         }
         let mut bytes = 0;
+        // What is known to be there is waited for, so that a read brings all of it.
+        let mut patience = Instant::now() + 2 * FETCH_WAIT;
         loop {
             let next = match position.peeked.take() {
                 Some(record) => Taken::Record(record),
-                None => self.take(slot, Duration::ZERO)?,
+                None if position.is_at_end() => self.take(slot, Duration::ZERO)?,
+                None => self.take(slot, STEP)?,
             };
-            let Taken::Record(record) = next else { break };
-            if record.offset < from {
-                continue;
-            }
+            let record = match next {
+                Taken::Record(record) if record.offset < from => continue,
+                Taken::Record(record) => record,
+                Taken::End => {
+                    position.note_end();
+                    break;
+                }
+                Taken::Nothing if position.is_at_end() || Instant::now() >= patience => break,
+                Taken::Nothing => continue,
+            };
             let size = record.size();
             if !records.is_empty() && bytes + size > max_bytes {
                 position.peeked = Some(record);
@@ -275,6 +286,7 @@ impl Shared {
             if bytes >= max_bytes {
                 break;
             }
+            patience = Instant::now() + 2 * FETCH_WAIT;
         }
         slot.touch();
         Ok(records)
@@ -305,7 +317,8 @@ impl Shared {
                     position.peeked = Some(record);
                     return Ok(true);
                 }
-                Taken::Record(_) | Taken::End => {}
+                Taken::Record(_) => {}
+                Taken::End => position.note_end(),
                 Taken::Nothing => return Ok(false),
             }
         }
@@ -326,9 +339,7 @@ impl Shared {
         if position.has_nothing_from(from) {
             return Ok(false);
         }
-        // What the queue told of an end may be older than what was asked of the broker just now, unless the queue
-        // was placed after that.
-        let mut is_fresh = self.place(slot, position, from)?;
+        self.place(slot, position, from)?;
         let deadline = Instant::now() + self.clients.request_timeout();
         loop {
             match self.take(slot, STEP)? {
@@ -337,13 +348,14 @@ impl Shared {
                     position.peeked = Some(record);
                     return Ok(true);
                 }
-                Taken::End if is_fresh => {
-                    position.empty = Some((from, position.end));
-                    return Ok(false);
-                }
                 Taken::End => {
+                    position.note_end();
+                    if position.has_nothing_from(from) {
+                        return Ok(false);
+                    }
+                    // That end may be older than what was asked of the broker since.
                     position.next = None;
-                    is_fresh = self.place(slot, position, from)?;
+                    self.place(slot, position, from)?;
                 }
                 Taken::Record(_) | Taken::Nothing => {}
             }
@@ -359,10 +371,10 @@ impl Shared {
         }
     }
 
-    /// Makes the queue go on at an offset; false where it does already.
-    fn place(&self, slot: &Slot, position: &mut Position, from: u64) -> Result<bool, EngineError> {
+    /// Makes the queue go on at an offset.
+    fn place(&self, slot: &Slot, position: &mut Position, from: u64) -> Result<(), EngineError> {
         if position.is_assigned && position.next == Some(from) && position.peeked.is_none() {
-            return Ok(false);
+            return Ok(());
         }
         let consumer = self.cluster.polled().consumer()?;
         let offset = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
@@ -381,7 +393,8 @@ impl Shared {
             self.seek(&consumer, slot, offset)?;
         }
         position.next = Some(from);
-        Ok(true)
+        position.end_when_placed = position.end;
+        Ok(())
     }
 
     /// A partition that was assigned a moment ago cannot be moved yet: that is tried again.
@@ -438,6 +451,20 @@ impl Position {
     fn has_nothing_from(&self, from: u64) -> bool {
         let is_empty = self.empty.is_some_and(|(first, end)| first <= from && self.end <= end);
         from >= self.end || is_empty
+    }
+
+    /// Whether all that is known to be there was read.
+    fn is_at_end(&self) -> bool {
+        self.next.is_none_or(|next| self.has_nothing_from(next))
+    }
+
+    /// The queue told that there is nothing more where it stands.
+    fn note_end(&mut self) {
+        if let Some(next) = self.next
+            && next < self.end_when_placed
+        {
+            self.empty = Some((next, self.end_when_placed));
+        }
     }
 }
 
