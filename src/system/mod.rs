@@ -80,7 +80,7 @@ impl System {
         let mut doors = JoinSet::new();
         let ground = match config.engine {
             EngineKind::Embedded => embedded(config, &stop_doors).await?,
-            EngineKind::Kafka => kafka(config).await?,
+            EngineKind::Kafka => kafka(config, names).await?,
         };
         let log = ground.log();
         publish_nodes(config, &ground).await?;
@@ -223,10 +223,10 @@ async fn embedded(config: &Config, stop: &CancellationToken) -> Result<Ground> {
 }
 
 /// A cluster whose topics are as they should be, and its registry.
-async fn kafka(config: &Config) -> Result<Ground> {
+async fn kafka(config: &Config, stages: &[String]) -> Result<Ground> {
     let endpoint = config.registry_endpoint()?;
     let engine = access::connect(config).await?;
-    topology::check_at_start(config, engine.as_ref()).await?;
+    topology::check_at_start(config, engine.as_ref(), stages).await?;
     let codec = Codec::connect_to(&endpoint, config.codec())?;
     Ok(Ground { engine, codec, registry_url: endpoint.url, directory: None })
 }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use anyhow::{Context, Result, anyhow, bail};
 use hephaestus_pipeline::engine::{
     Engine,
-    kafka::{KafkaEngine, KafkaTopic, NewKafkaTopic},
+    kafka::{KafkaEngine, KafkaTopic, NewKafkaTopic, settings::Delivery},
 };
 use hephaestus_topology::{
     Live, LiveTopic, Options, Step, Target, Topology, plan as plan_steps, registry::RegistryClient,
@@ -60,6 +60,13 @@ pub(super) async fn live_topics(engine: &KafkaEngine) -> Result<Vec<LiveTopic>> 
     Ok(topics.into_iter().map(to_live).collect())
 }
 
+/// The configuration for who writes no record: no transaction is prepared, which takes longer than all else.
+pub(super) fn for_looking(config: &Config) -> Config {
+    let mut config = config.clone();
+    config.kafka.delivery = Delivery::AtLeastOnce;
+    config
+}
+
 impl Cluster {
     /// Connects to the configured cluster, if it is the one that may be changed.
     async fn connect(config: &Config) -> Result<Self> {
@@ -70,7 +77,7 @@ impl Cluster {
                 None
             }
         };
-        let engine = access::connect(config).await?;
+        let engine = access::connect(&for_looking(config)).await?;
         let id = engine.cluster_id().await?;
         if let Err(other) = config.topology.check_cluster(&id) {
             engine.close().await?;

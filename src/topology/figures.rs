@@ -4,13 +4,19 @@ use std::time::Duration;
 
 use anyhow::Result;
 use hephaestus_gateway::control::RemoteLog;
-use hephaestus_pipeline::engine::{Engine, Log};
+use hephaestus_pipeline::{
+    config::HumanDuration,
+    engine::{Engine, Log},
+};
 use hephaestus_topology::{Figures, TopicFigures, Topology};
 
+use super::cluster::for_looking;
 use crate::{access, cli::EngineKind, config::Config, output::tell};
 
 /// Longest wait for an engine: a drawing is of use without it.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest wait for one answer of a broker, in milliseconds.
+const REQUEST_MS: u64 = 3_000;
 
 /// Asks the configured engine, where it runs: a cluster, or the pipeline that has the directory.
 pub(super) async fn gather(config: &Config, topology: &Topology) -> Option<Figures> {
@@ -47,7 +53,10 @@ async fn of_directory(config: &Config, topology: &Topology) -> Result<Option<Fig
 }
 
 async fn of_cluster(config: &Config, topology: &Topology) -> Result<Figures> {
-    let engine = access::connect(config).await?;
+    let mut config = for_looking(config);
+    // What librdkafka waits for, the program's end waits for as well.
+    config.kafka.request_timeout = HumanDuration::from_millis(REQUEST_MS);
+    let engine = access::connect(&config).await?;
     let id = engine.cluster_id().await?;
     let place = format!("cluster {id} at {}", config.brokers()?);
     let figures = of_log(engine.as_ref(), topology, place).await;

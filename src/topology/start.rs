@@ -7,10 +7,12 @@ use hephaestus_pipeline::engine::kafka::KafkaEngine;
 use hephaestus_topology::{Live, Step, check_start, pipeline};
 
 use super::cluster::live_topics;
-use crate::config::Config;
+use crate::{config::Config, system::GATEWAY};
 
 /// Who writes the configured nodes.
 const NODE_MANAGER: &str = "node-manager";
+/// Who writes through the gateway.
+const SHIPPERS: &str = "log shippers";
 /// Options that say which configuration and which cluster is meant.
 const PLACE_OPTIONS: [&str; 4] =
     ["--config", "--engine", "--bootstrap-servers", "--schema-registry"];
@@ -28,6 +30,9 @@ pub(crate) async fn check_at_start(
     let topology = pipeline(&config.profile())?;
     let live = Live { topics: live_topics(engine).await?, subjects: None };
     let mut users: Vec<&str> = stages.iter().map(String::as_str).collect();
+    if users.contains(&GATEWAY) {
+        users.push(SHIPPERS);
+    }
     if !config.node.is_empty() {
         // They are published before the stages start.
         users.push(NODE_MANAGER);
