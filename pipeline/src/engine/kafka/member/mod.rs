@@ -8,6 +8,8 @@ mod consumer;
 mod convert;
 mod inbox;
 mod mailbox;
+#[cfg(test)]
+mod mock_tests;
 mod producer;
 mod restore;
 mod session;

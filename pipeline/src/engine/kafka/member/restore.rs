@@ -156,6 +156,8 @@ impl RestoreThread {
             ("group.id", group.to_string()),
             ("isolation.level", "read_committed".to_owned()),
             ("enable.partition.eof", "true".to_owned()),
+            // How long the end of a changelog may take to be told.
+            ("fetch.wait.max.ms", "20".to_owned()),
             ("enable.auto.commit", "false".to_owned()),
             ("enable.auto.offset.store", "false".to_owned()),
             ("auto.offset.reset", "earliest".to_owned()),
