@@ -29,7 +29,7 @@ const ANALYZER_STATE: &str = "analyzer-state";
 const CLASSIFIER_LETTERS: &str = "classifier-dead-letters";
 const ANALYZER_LETTERS: &str = "analyzer-dead-letters";
 /// Topics that stages write, in transactions.
-pub(crate) const WRITTEN: [&str; 8] = [
+const WRITTEN: [&str; 8] = [
     RAW_LOGS,
     CLASSIFIED_LOGS,
     PATTERNS,

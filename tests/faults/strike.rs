@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use hephaestus_schemas::topics::state_topic;
 
 use crate::{
     broker::Broker,
-    check::WRITTEN,
     fleet::Process,
-    oracle::{Ends, open_transactions},
+    oracle::Ends,
     pipeline::Pipeline,
     proxy::{Counts, Mode},
     quota,
@@ -115,9 +115,12 @@ async fn brief(
         Fault::Restart { victim } => restart(pipeline.victim(victim), is_inside).await,
         Fault::KillBroker => {
             broker.kill()?;
+            // Clients are let in once its partitions have leaders: see `broker::PATIENT`.
+            broker.proxy.set(Mode::Reset, 1);
             ensure!(!broker.listens(), "the broker still listens");
             let started = Instant::now();
             broker.up()?;
+            broker.proxy.heal();
             Ok(format!("the broker was down for {} ms", started.elapsed().as_millis()))
         }
         Fault::Rebalance { victim, works_ms, is_killed } => {
@@ -184,36 +187,32 @@ async fn rebalance(
 }
 
 async fn expiry(pipeline: &mut Pipeline, victim: u64) -> Result<String> {
-    let caught = catch(pipeline, victim).await?;
+    // Every transaction of these stages writes state.
+    let topic = state_topic(pipeline.victim(victim).stage);
+    let (caught, tries) = catch(pipeline, victim, &topic).await?;
     let started = Instant::now();
     let name = pipeline.victim(victim).name.clone();
-    let outcome = loop {
-        let open = open(pipeline, &caught)?;
-        if !open {
-            break Ok(format!(
-                "the transaction of {name} was given up after {} ms",
-                started.elapsed().as_millis()
-            ));
-        }
-        if started.elapsed() > PATIENCE {
-            break Err(anyhow!("the transaction of {name} was not given up"));
-        }
+    while is_open(pipeline, &topic, &caught)? {
+        let lasted = started.elapsed();
+        ensure!(lasted < PATIENCE, "the transaction of {name} was not given up");
         tokio::time::sleep(LOOK).await;
-    };
+    }
+    let lasted = started.elapsed().as_millis();
     pipeline.victim(victim).signal("CONT")?;
-    outcome
+    Ok(format!("{name} was caught at try {tries}, its transaction given up {lasted} ms later"))
 }
 
 /// Stops a process while it has a transaction open; gives the partitions that it holds up.
-async fn catch(pipeline: &mut Pipeline, victim: u64) -> Result<Vec<Ends>> {
-    for _ in 0..CATCHES {
+async fn catch(pipeline: &mut Pipeline, victim: u64, topic: &str) -> Result<(Vec<Ends>, usize)> {
+    for tries in 1..=CATCHES {
         pipeline.victim(victim).signal("STOP")?;
-        let ends = ends(pipeline)?;
-        if !open_transactions(&ends).is_empty() {
+        let held: Vec<Ends> =
+            ends(pipeline, topic)?.into_iter().filter(|ends| ends.stable < ends.end).collect();
+        if !held.is_empty() {
+            // Transactions of others end by themselves.
             tokio::time::sleep(STANDSTILL).await;
-            let held = ends.into_iter().filter(|ends| ends.stable < ends.end).collect::<Vec<_>>();
-            if open(pipeline, &held)? {
-                return Ok(held);
+            if is_open(pipeline, topic, &held)? {
+                return Ok((held, tries));
             }
         }
         pipeline.victim(victim).signal("CONT")?;
@@ -222,19 +221,16 @@ async fn catch(pipeline: &mut Pipeline, victim: u64) -> Result<Vec<Ends>> {
     Err(anyhow!("{} was never caught with a transaction open", pipeline.victim(victim).name))
 }
 
-fn ends(pipeline: &mut Pipeline) -> Result<Vec<Ends>> {
-    Ok(tokio::task::block_in_place(|| pipeline.check.observer.ends(&WRITTEN[1..]))?)
+fn ends(pipeline: &mut Pipeline, topic: &str) -> Result<Vec<Ends>> {
+    Ok(tokio::task::block_in_place(|| pipeline.check.observer.ends(&[topic]))?)
 }
 
 /// Whether the last stable offset of one of these partitions is where it was.
-fn open(pipeline: &mut Pipeline, held: &[Ends]) -> Result<bool> {
-    let now = ends(pipeline)?;
+fn is_open(pipeline: &mut Pipeline, topic: &str, held: &[Ends]) -> Result<bool> {
+    let now = ends(pipeline, topic)?;
     let is_still = |before: &Ends| {
         now.iter().any(|now| {
-            now.topic == before.topic
-                && now.partition == before.partition
-                && now.stable == before.stable
-                && now.stable < now.end
+            now.partition == before.partition && now.stable == before.stable && now.stable < now.end
         })
     };
     Ok(held.iter().any(is_still))
