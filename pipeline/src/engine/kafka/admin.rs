@@ -78,6 +78,7 @@ impl KafkaAdmin {
     /// # Errors
     /// Where the cluster does not answer or refuses.
     pub async fn topics(&self) -> Result<Vec<KafkaTopic>, EngineError> {
+        self.check_login()?;
         let shapes = self.shared.cluster.blocking(Cluster::shapes_now).await?;
         let names: Vec<String> = shapes.iter().map(|shape| shape.name.clone()).collect();
         let mut configs = self.configs(&names).await?;
@@ -181,9 +182,12 @@ impl KafkaAdmin {
         self.shared.cluster.blocking(Cluster::id_now).await
     }
 
-    /// Settings of topics, each with the value that is in effect.
+    /// Settings of topics, each with the value that is in effect; none where they cannot be had with this login.
     pub(super) async fn configs(&self, topics: &[String]) -> Result<Configs, EngineError> {
         let mut configs = Configs::new();
+        if self.shared.clients.uses_tokens() {
+            return Ok(configs);
+        }
         for resource in self.describe(topics).await? {
             let OwnedResourceSpecifier::Topic(name) = resource.specifier else { continue };
             let entries = resource.entries.into_iter();
@@ -286,7 +290,19 @@ impl KafkaAdmin {
         self.shared.cluster.failed(doing, error)
     }
 
+    /// rdkafka's admin client never asks for tokens, and there is no other way to it.
+    fn check_login(&self) -> Result<(), EngineError> {
+        if self.shared.clients.uses_tokens() {
+            return Err(EngineError::Fatal(
+                "topics cannot be made, changed or described with the login OAUTHBEARER: make them with Kafka's own tools, or with another login"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
     async fn client(&self) -> Result<Arc<AdminClient<EngineContext>>, EngineError> {
+        self.check_login()?;
         let admin = self.shared.clone();
         self.shared.cluster.blocking(move |_| admin.client_now()).await
     }

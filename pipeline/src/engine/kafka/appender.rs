@@ -31,12 +31,12 @@ use super::{
     cluster::{Cluster, Edge, unknown},
     context::EngineContext,
     error::{Trouble, classify, classify_code},
-    reader::to_i32,
+    reader::{Reader, to_i32},
 };
 use crate::{
     engine::{EngineError, TopicPartition},
     partitioner::partition_for,
-    record::NewRecord,
+    record::{NewRecord, Record},
 };
 
 /// Appends that wait at most.
@@ -60,6 +60,7 @@ const MOST_TRIES: usize = 4;
 pub(super) struct Appender {
     clients: Arc<Clients>,
     cluster: Arc<Cluster>,
+    reader: Reader,
     requests: mpsc::Sender<Request>,
     room: Arc<Semaphore>,
     room_bytes: usize,
@@ -68,6 +69,13 @@ pub(super) struct Appender {
 }
 
 type Places = Vec<(u32, u64)>;
+
+/// Why an append did not succeed.
+struct Refused {
+    error: EngineError,
+    /// Where its records lie if they were written after all: the answer to the commit was lost.
+    perhaps: Option<Places>,
+}
 
 enum Request {
     Append(Append),
@@ -80,12 +88,16 @@ struct Append {
     /// Each with its partition.
     records: Vec<(u32, NewRecord)>,
     bytes: usize,
-    reply: oneshot::Sender<Result<Places, EngineError>>,
+    reply: oneshot::Sender<Result<Places, Refused>>,
     _room: OwnedSemaphorePermit,
 }
 
 impl Appender {
-    pub(super) fn start(clients: Arc<Clients>, cluster: Arc<Cluster>) -> Result<Self, EngineError> {
+    pub(super) fn start(
+        clients: Arc<Clients>,
+        cluster: Arc<Cluster>,
+        reader: Reader,
+    ) -> Result<Self, EngineError> {
         let (requests, received) = mpsc::channel(MOST_WAITING);
         let (say_done, done) = watch::channel(false);
         let cannot = |error| EngineError::Fatal(format!("cannot start a thread: {error}"));
@@ -108,7 +120,7 @@ impl Appender {
         let room_bytes = clients.config().produce_queue.as_usize().min(Semaphore::MAX_PERMITS >> 1);
         let room = Arc::new(Semaphore::new(room_bytes));
         let turn = AtomicU32::new(fastrand::u32(..));
-        Ok(Self { clients, cluster, requests, room, room_bytes, turn, done })
+        Ok(Self { clients, cluster, reader, requests, room, room_bytes, turn, done })
     }
 
     /// Gets the producer ready.
@@ -137,9 +149,34 @@ impl Appender {
         let room = u32::try_from(bytes.min(self.room_bytes)).unwrap_or(u32::MAX);
         let room = self.room.clone().acquire_many_owned(room).await.map_err(|_| closed())?;
         let (reply, answer) = oneshot::channel();
+        let first = records.first().map(|(_, record)| record.clone());
         let append = Append { records, bytes, reply, _room: room };
         self.requests.send(Request::Append(append)).await.map_err(|_| closed())?;
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        match answer.await {
+            Ok(Ok(places)) => Ok(places),
+            Ok(Err(Refused { error, perhaps: None })) => Err(error),
+            Ok(Err(Refused { error, perhaps: Some(places) })) => match first {
+                Some(first) if self.was_written(&first, &places).await? => Ok(places),
+                _ => Err(error),
+            },
+            Err(_) => Err(closed()),
+        }
+    }
+
+    /// Whether a transaction whose commit was not answered was committed: the next producer with the same id gets ready
+    /// only when the coordinator has decided, and then its records are there or they never will be.
+    async fn was_written(&self, first: &NewRecord, places: &Places) -> Result<bool, EngineError> {
+        let unsure = |error: EngineError| {
+            EngineError::Unavailable(format!("appending: it may have been written or not; {error}"))
+        };
+        let Some((partition, offset)) = places.first() else { return Ok(false) };
+        self.prepare().await.map_err(unsure)?;
+        let partition = TopicPartition { topic: first.topic.clone(), partition: *partition };
+        let found = self.reader.read(&partition, *offset, 0).await.map_err(unsure)?;
+        let is_it = |found: &Record| {
+            found.offset == *offset && found.key == first.key && found.value == first.value
+        };
+        Ok(found.first().is_some_and(is_it))
     }
 
     /// Gives each record its partition; records without a key go to one partition, each append to the next.
@@ -246,14 +283,24 @@ struct Worker {
     producer: Option<AppendProducer>,
 }
 
+/// The places of each append.
+fn split(batch: &[Append], mut places: Places) -> Vec<Places> {
+    let mut parts = Vec::with_capacity(batch.len());
+    for append in batch {
+        let rest = places.split_off(append.records.len().min(places.len()));
+        parts.push(std::mem::replace(&mut places, rest));
+    }
+    parts
+}
+
 /// Why a batch was not written.
 enum Failed {
     /// These appends of the batch can never be written, each with the reason; the others can.
     Spoilt(Vec<(usize, EngineError)>),
     /// A new producer may do it: nothing of this was written.
     Renew(EngineError),
-    /// It may be written or not.
-    Unknown(EngineError),
+    /// It may be written or not; where it is, there.
+    Unknown(EngineError, Places),
     /// Nothing of it was written.
     All(EngineError),
 }
@@ -353,11 +400,11 @@ impl Worker {
                 return;
             }
             let error = match self.try_write(&batch) {
-                Ok(mut places) => {
+                Ok(places) => {
                     self.wait_until_stable(&batch, &places);
-                    for append in batch {
-                        let rest = places.split_off(append.records.len().min(places.len()));
-                        let _ = append.reply.send(Ok(std::mem::replace(&mut places, rest)));
+                    let places = split(&batch, places);
+                    for (append, places) in batch.into_iter().zip(places) {
+                        let _ = append.reply.send(Ok(places));
                     }
                     return;
                 }
@@ -365,7 +412,8 @@ impl Worker {
                     // From the last on, so that indexes stay right.
                     for (index, error) in spoilt.into_iter().rev() {
                         if index < batch.len() {
-                            let _ = batch.remove(index).reply.send(Err(error));
+                            let refused = Refused { error, perhaps: None };
+                            let _ = batch.remove(index).reply.send(Err(refused));
                         }
                     }
                     continue;
@@ -377,20 +425,28 @@ impl Worker {
                     }
                     error
                 }
-                Err(Failed::Unknown(error)) => {
+                Err(Failed::Unknown(error, places)) => {
                     self.producer = None;
-                    error
+                    let places = split(&batch, places);
+                    for (append, places) in batch.into_iter().zip(places) {
+                        let error = error.clone();
+                        let refused = Refused { error, perhaps: Some(places) };
+                        let _ = append.reply.send(Err(refused));
+                    }
+                    return;
                 }
                 Err(Failed::All(error)) => error,
             };
             for append in batch {
-                let _ = append.reply.send(Err(error.clone()));
+                let refused = Refused { error: error.clone(), perhaps: None };
+                let _ = append.reply.send(Err(refused));
             }
             return;
         }
         for append in batch {
             let message = "appends of others kept failing in the same transaction".to_owned();
-            let _ = append.reply.send(Err(EngineError::Unavailable(message)));
+            let refused = Refused { error: EngineError::Unavailable(message), perhaps: None };
+            let _ = append.reply.send(Err(refused));
         }
     }
 
@@ -442,10 +498,7 @@ impl Worker {
             return sent;
         }
         match sent {
-            Ok(places) => {
-                self.commit(producer)?;
-                Ok(places)
-            }
+            Ok(places) => self.commit(producer, places),
             Err(failed) => {
                 self.abort(producer)?;
                 Err(failed)
@@ -478,7 +531,7 @@ impl Worker {
             producer.poll(STEP);
             if Instant::now() >= deadline + self.clients.request_timeout() {
                 let message = "appending: no acknowledgement in time".to_owned();
-                return Err(Failed::Unknown(EngineError::Unavailable(message)));
+                return Err(Failed::All(EngineError::Unavailable(message)));
             }
         }
         Ok(())
@@ -582,12 +635,12 @@ impl Worker {
         Failed::Renew(self.clients.error("appending", error))
     }
 
-    fn commit(&self, producer: &AppendProducer) -> Result<(), Failed> {
+    fn commit(&self, producer: &AppendProducer, places: Places) -> Result<Places, Failed> {
         let deadline = Instant::now() + self.clients.request_timeout();
         loop {
             let Err(error) = producer.commit_transaction(Timeout::After(self.step(deadline)))
             else {
-                return Ok(());
+                return Ok(places);
             };
             match classify(&error) {
                 Trouble::Retriable(_) if Instant::now() < deadline => producer.poll(Duration::ZERO),
@@ -598,10 +651,8 @@ impl Worker {
                     )));
                 }
                 _ => {
-                    return Err(Failed::Unknown(EngineError::Unavailable(
-                        self.clients
-                            .scrub(&format!("appending: {error}; it may have been written")),
-                    )));
+                    let message = self.clients.scrub(&format!("appending: {error}"));
+                    return Err(Failed::Unknown(EngineError::Unavailable(message), places));
                 }
             }
         }

@@ -117,6 +117,11 @@ impl Clients {
         self.config.group_protocol == GroupProtocol::Consumer
     }
 
+    /// Whether clients log in with tokens (OAUTHBEARER).
+    pub(crate) fn uses_tokens(&self) -> bool {
+        self.tokens.is_some()
+    }
+
     /// Hides the configured secrets in a text.
     pub(crate) fn scrub(&self, text: &str) -> String {
         self.secrets.scrub(text)

@@ -119,7 +119,9 @@ impl ClientContext for EngineContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         // Settings are given to every client; librdkafka tells each which are not for it.
         let is_noise = facility == "CONFWARN" && line.contains("will be ignored by this");
-        if is_noise || !self.may_speak() {
+        // Debug lines come only where the setting `debug` asks for them, all of them.
+        let is_bounded = !matches!(level, RDKafkaLogLevel::Debug);
+        if is_noise || (is_bounded && !self.may_speak()) {
             return;
         }
         let line = self.secrets.scrub(line);

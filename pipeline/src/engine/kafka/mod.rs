@@ -81,10 +81,11 @@ impl KafkaEngine {
         let peeking = reader::settings(&clients, reader::PEEK_QUEUE);
         let peeking = Cluster::new(clients.clone(), Polled::start(&clients, "peeker", &peeking)?);
         let joined = Arc::new(Joined::default());
+        let reader = Reader::start(clients.clone(), cluster.clone());
         let engine = Self {
             admin: KafkaAdmin::new(clients.clone(), cluster.clone()),
-            reader: Reader::start(clients.clone(), cluster.clone()),
-            appender: Appender::start(clients.clone(), cluster.clone())?,
+            appender: Appender::start(clients.clone(), cluster.clone(), reader.clone())?,
+            reader,
             groups: Groups {
                 clients: clients.clone(),
                 cluster: cluster.clone(),
@@ -159,7 +160,7 @@ impl KafkaEngine {
         if let Some(state) = &spec.state_topic {
             let configs = self.admin.known_configs(&[state.to_string()]).await?;
             let policy = configs.get(&**state).and_then(|configs| configs.get(topics::CLEANUP));
-            if !policy.is_some_and(|policy| policy.contains("compact")) {
+            if policy.is_some_and(|policy| !policy.contains("compact")) {
                 return Err(EngineError::Fatal(format!(
                     "state topic {state:?} of group {:?} is not compacted",
                     spec.group
@@ -278,7 +279,7 @@ impl Engine for KafkaEngine {
         let nothing = BTreeMap::new();
         for (wanted, shape) in &there {
             let of_topic = configs.get(&shape.name).unwrap_or(&nothing);
-            topics::compare(&topics::to_spec(shape, of_topic), wanted)?;
+            topics::compare_known(shape, of_topic, wanted)?;
         }
         let new: Vec<NewKafkaTopic> =
             missing.iter().map(|spec| topics::to_new(spec, &self.clients)).collect();

@@ -208,3 +208,7 @@ fn encoded(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+#[path = "oauth_tests.rs"]
+mod tests;

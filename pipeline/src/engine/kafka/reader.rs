@@ -47,6 +47,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 const STEP: Duration = Duration::from_millis(50);
 
 /// Reads partitions.
+#[derive(Clone)]
 pub(super) struct Reader {
     shared: Arc<Shared>,
 }
@@ -339,10 +340,11 @@ impl Shared {
         if position.has_nothing_from(from) {
             return Ok(false);
         }
-        self.place(slot, position, from)?;
-        let deadline = Instant::now() + self.clients.request_timeout();
+        let mut is_fresh = self.place(slot, position, from)?;
+        let begun = Instant::now();
+        let deadline = begun + self.clients.request_timeout();
         loop {
-            match self.take(slot, STEP)? {
+            let is_late = match self.take(slot, STEP)? {
                 Taken::Record(record) if record.offset >= from => {
                     position.seen = Some(record.offset);
                     position.peeked = Some(record);
@@ -354,10 +356,14 @@ impl Shared {
                         return Ok(false);
                     }
                     // That end may be older than what was asked of the broker since.
-                    position.next = None;
-                    self.place(slot, position, from)?;
+                    true
                 }
-                Taken::Record(_) | Taken::Nothing => {}
+                // An end is told once: it may have been told before what was asked of the broker just now.
+                Taken::Record(_) | Taken::Nothing => begun.elapsed() >= 2 * FETCH_WAIT,
+            };
+            if is_late && !is_fresh {
+                position.next = None;
+                is_fresh = self.place(slot, position, from)?;
             }
             if Instant::now() >= deadline {
                 position.next = None;
@@ -371,10 +377,10 @@ impl Shared {
         }
     }
 
-    /// Makes the queue go on at an offset.
-    fn place(&self, slot: &Slot, position: &mut Position, from: u64) -> Result<(), EngineError> {
+    /// Makes the queue go on at an offset; false where it does already.
+    fn place(&self, slot: &Slot, position: &mut Position, from: u64) -> Result<bool, EngineError> {
         if position.is_assigned && position.next == Some(from) && position.peeked.is_none() {
-            return Ok(());
+            return Ok(false);
         }
         let consumer = self.cluster.polled().consumer()?;
         let offset = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
@@ -394,7 +400,7 @@ impl Shared {
         }
         position.next = Some(from);
         position.end_when_placed = position.end;
-        Ok(())
+        Ok(true)
     }
 
     /// A partition that was assigned a moment ago cannot be moved yet: that is tried again.

@@ -75,6 +75,19 @@ pub(super) fn to_spec(shape: &Shape, configs: &BTreeMap<String, String>) -> Topi
     TopicSpec { name: shape.name.as_str().into(), partitions: shape.partitions, cleanup }
 }
 
+/// Whether a topic that is there agrees with what is asked for, as far as its settings are known.
+pub(super) fn compare_known(
+    shape: &Shape,
+    configs: &BTreeMap<String, String>,
+    wanted: &TopicSpec,
+) -> Result<(), EngineError> {
+    let mut found = to_spec(shape, configs);
+    if !configs.contains_key(CLEANUP) {
+        found.cleanup = wanted.cleanup;
+    }
+    compare(&found, wanted)
+}
+
 /// Whether a topic that is there agrees with what is asked for.
 pub(super) fn compare(found: &TopicSpec, wanted: &TopicSpec) -> Result<(), EngineError> {
     let topic = found.name.to_string();

@@ -54,7 +54,7 @@ fn what_cannot_work_is_refused_with_its_key() {
         (
             refused(|c| {
                 c.security.sasl =
-                    Some(Sasl { scope: Some("x".into()), ..sasl(Mechanism::ScramSha256) })
+                    Some(Sasl { scope: Some("x".into()), ..sasl(Mechanism::ScramSha256) });
             }),
             "kafka.security.sasl.scope",
         ),
