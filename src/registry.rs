@@ -3,8 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Result, anyhow};
-use hephaestus_pipeline::engine::{Cleanup, Engine, Log, TopicSpec};
-use hephaestus_schemas::registry::SCHEMAS_TOPIC;
+use hephaestus_pipeline::engine::{Engine, Log};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -39,13 +38,9 @@ async fn embedded(listen: SocketAddr, config: &Config) -> Result<()> {
 
 /// One of several that may serve the same schemas.
 async fn kafka(listen: SocketAddr, config: &Config) -> Result<()> {
-    let engine: Arc<dyn Engine> = access::connect(config).await?;
-    // Before anything else: what the other topics hold needs schemas.
-    let spec = TopicSpec { name: SCHEMAS_TOPIC.into(), partitions: 1, cleanup: Cleanup::Compact };
-    let topics = engine.topics().await?;
-    if topics.iter().all(|topic| topic.spec != spec) {
-        engine.create_topics(&[spec]).await?;
-    }
+    let engine = access::connect(config).await?;
+    topology::ensure_schemas(config, &engine).await?;
+    let engine: Arc<dyn Engine> = engine;
     let (store, writer) = shared_schemas::join(&engine).await?;
     let stop = CancellationToken::new();
     let mut writer = tokio::spawn(writer.run(stop.clone()));

@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use hephaestus_pipeline::engine::{Cleanup, TopicSpec};
 use hephaestus_topology::{Step, TopicDef, Topology, describe, pipeline, validate};
 
-pub(crate) use self::start::check_at_start;
+pub(crate) use self::start::{check_at_start, ensure_schemas};
 use crate::{
     access::Access,
     cli::{EngineKind, TopologyCommand},

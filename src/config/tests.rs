@@ -42,8 +42,7 @@ fn keys(value: &toml::Value, prefix: &str, found: &mut BTreeSet<String>) {
 
 #[test]
 fn the_example_is_the_default() {
-    let mut expected = Config::default();
-    expected.partitions.insert("default".to_owned(), 4);
+    let expected = Config::default();
     assert_eq!(parse(EXAMPLE).unwrap(), expected);
     assert_eq!(parse("").unwrap().profile(), expected.profile());
 }
@@ -170,4 +169,21 @@ fn what_kafka_needs_is_asked_for() {
         let error = format!("{:#}", parse(text).unwrap().registry_endpoint().unwrap_err());
         assert!(error.contains(message) && !error.contains("ada:p"), "{text}: {error}");
     }
+}
+
+#[test]
+fn a_profile_says_what_is_not_said() {
+    let text = "[topology]\nprofile = \"production\"\n[partitions]\nraw-logs = 24\n[retention]\naudit = \"1d\"";
+    let expected = Profile {
+        partitions: BTreeMap::from([("raw-logs".to_owned(), 24)]),
+        audit_retention: Duration::from_secs(86_400),
+        ..Profile::production()
+    };
+    assert_eq!(parse(text).unwrap().profile(), expected);
+    let text = "[topology]\nmin_insync_replicas = 2";
+    let error = format!("{:#}", parse(text).unwrap_err());
+    assert!(
+        error.contains("min_insync_replicas is 2, wanted 1 to replication_factor, 1"),
+        "{error}"
+    );
 }

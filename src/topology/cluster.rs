@@ -10,7 +10,8 @@ use hephaestus_pipeline::engine::{
     kafka::{KafkaEngine, KafkaTopic, NewKafkaTopic, settings::Delivery},
 };
 use hephaestus_topology::{
-    Live, LiveTopic, Options, Step, Target, Topology, plan as plan_steps, registry::RegistryClient,
+    Live, LiveTopic, Options, Step, Target, Topology, WantedTopic, plan as plan_steps,
+    registry::RegistryClient,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
@@ -155,15 +156,7 @@ impl Cluster {
     async fn do_step(&self, topology: &Topology, step: &Step) -> Result<()> {
         let admin = self.engine.admin();
         match step {
-            Step::Create(topic) => {
-                let new = NewKafkaTopic {
-                    name: topic.name.clone(),
-                    partitions: topic.partitions,
-                    replication: topic.replication,
-                    configs: topic.configs.clone(),
-                };
-                admin.create(&[new]).await?;
-            }
+            Step::Create(topic) => admin.create(&[to_new(topic)]).await?,
             Step::Configure { topic, changes } => {
                 let configs: BTreeMap<String, String> =
                     changes.iter().map(|change| (change.key.clone(), change.to.clone())).collect();
@@ -207,6 +200,16 @@ impl Cluster {
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+}
+
+/// A topic as it is asked for.
+pub(super) fn to_new(topic: &WantedTopic) -> NewKafkaTopic {
+    NewKafkaTopic {
+        name: topic.name.clone(),
+        partitions: topic.partitions,
+        replication: topic.replication,
+        configs: topic.configs.clone(),
     }
 }
 

@@ -6,13 +6,15 @@ use anyhow::{Result, bail};
 use hephaestus_pipeline::engine::kafka::KafkaEngine;
 use hephaestus_topology::{Live, Step, check_start, pipeline};
 
-use super::cluster::live_topics;
+use super::cluster::{live_topics, to_new};
 use crate::{config::Config, system::GATEWAY};
 
 /// Who writes the configured nodes.
 const NODE_MANAGER: &str = "node-manager";
 /// Who writes through the gateway.
 const SHIPPERS: &str = "log shippers";
+/// Who keeps schemas in a topic.
+const REGISTRY: &str = "schema registry";
 /// Options that say which configuration and which cluster is meant.
 const PLACE_OPTIONS: [&str; 4] =
     ["--config", "--engine", "--bootstrap-servers", "--schema-registry"];
@@ -54,6 +56,24 @@ pub(crate) async fn check_at_start(
     bail!(
         "topics are not as the stages need them:\n  {differences}\nrun: hephaestus topology {command}{place}"
     );
+}
+
+/// Makes the schema registry's topic where it is missing. It comes before all else: subjects need a registry.
+///
+/// # Errors
+/// Where it is there and a registry cannot work with it, or the cluster is another than the configuration names.
+pub(crate) async fn ensure_schemas(config: &Config, engine: &KafkaEngine) -> Result<()> {
+    config.topology.check_cluster(&engine.cluster_id().await?)?;
+    let topology = pipeline(&config.profile())?;
+    let live = Live { topics: live_topics(engine).await?, subjects: None };
+    for step in check_start(&topology, &live, &[REGISTRY]).stops {
+        match step {
+            Step::Create(topic) => engine.admin().create(&[to_new(&topic)]).await?,
+            step if step.is_refusal() => bail!("a schema registry cannot use this topic: {step}"),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Those of a command's arguments that name its configuration and cluster, ready to be typed again.

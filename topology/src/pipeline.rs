@@ -3,6 +3,7 @@
 use hephaestus_schemas::{
     Analysis, AuditEvent, ChangeRequest, ClassifiedLog, Decision, Node, Pattern, ProposedChange,
     StateEntry, Value,
+    registry::MAX_SCHEMA_BYTES,
     topics::{
         ANALYSES, AUDIT, CHANGE_REQUESTS, CLASSIFIED_LOGS, DECISIONS, NODES, PATTERNS,
         PROPOSED_CHANGES, RAW_LOGS, dead_letter_topic, state_topic, subject,
@@ -17,6 +18,9 @@ use crate::{
 
 /// Room for the headers that a dead letter has besides those of its record, in bytes.
 const DEAD_LETTER_HEADERS: u64 = 16 << 10;
+
+/// A schema as a JSON string is up to six times as long; there is some more in its record.
+const SCHEMA_RECORD_BYTES: u64 = 6 * MAX_SCHEMA_BYTES as u64 + (64 << 10);
 
 /// Topic in which our registry keeps its schemas, as Confluent's does.
 pub const SCHEMAS: &str = "_schemas";
@@ -36,7 +40,7 @@ pub fn pipeline(profile: &Profile) -> Result<Topology, ProfileError> {
         key: "subject and version",
         value: ValueType::Json,
         cleanup: Cleanup::Compact,
-        max_record_bytes: profile.max_value_bytes,
+        max_record_bytes: SCHEMA_RECORD_BYTES,
     });
     let subjects = subjects(profile, &topics);
     check(profile, &topics)?;
