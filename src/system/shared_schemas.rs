@@ -1,12 +1,10 @@
 //! Keeps the schema registry's records in `_schemas`, for several registries of which one writes.
 //!
-//! They form a group: who has its one partition writes, in the group's own commits. So a registry that lost the
-//! partition and does not know it yet writes nothing, and no id is given out twice.
+//! They form a group: who has its one partition writes, in the group's own commits, so that a registry that lost the
+//! partition and does not know it yet writes nothing. It begins with a record that says nothing, and waits until that,
+//! and each record after it, can be read: what was written before can be read then too. No id is given out twice.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use hephaestus_pipeline::engine::{
     Commit, CommitError, Engine, EngineError, GroupSpec, Log, Member, Polled, pages::Pages,
@@ -14,7 +12,7 @@ use hephaestus_pipeline::engine::{
 use hephaestus_schemas::registry::{
     Registry, SCHEMAS_TOPIC, SchemaRecord, SchemaStore, StoreError,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::schema_store::{READ_BYTES, load, new_record, partition};
@@ -27,30 +25,45 @@ const MAX_WAITING: usize = 64;
 const POLL: Duration = Duration::from_millis(20);
 /// Pause after the engine was unavailable.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long a change waits for this registry's turn: what a group needs to settle, and less than clients wait.
+const TURN: Duration = Duration::from_secs(5);
+/// Longest wait until what was committed can be read: brokers mark it so after they said that it is.
+const VISIBLE: Duration = Duration::from_secs(10);
+/// Pause between two looks for it.
+const LOOK: Duration = Duration::from_millis(5);
+/// Key of a record that says nothing, as Confluent's registry writes them.
+const NOTHING: &str = r#"{"keytype":"NOOP","magic":0}"#;
+/// Header by which a registry knows its own records again.
+const MARK: &str = "hephaestus-registry";
 /// How often a registry looks at what the others wrote.
 const REFRESH: Duration = Duration::from_secs(2);
 
 /// A change, and where to say what became of it.
 struct Change {
     record: SchemaRecord,
-    /// Offset that its registry has read to.
-    read_to: u64,
     done: oneshot::Sender<Result<(), StoreError>>,
 }
 
 /// The topic `_schemas`, to which other registries write as well.
 pub(crate) struct SharedStore {
     log: Arc<dyn Log>,
-    /// What was read, and up to where.
-    read: Mutex<Pages>,
     changes: mpsc::Sender<Change>,
+    has_turn: watch::Receiver<bool>,
 }
 
 /// This registry's place in the group. Has to run for anything to be written.
 pub(crate) struct Writer {
     member: Box<dyn Member>,
+    log: Arc<dyn Log>,
+    /// What it has seen of the records, its own among them.
+    pages: Pages,
+    /// Distinguishes this registry's records from those of others and of its earlier runs.
+    name: u64,
+    written: u64,
+    /// It has the partition, and does not know yet what others wrote before.
+    must_begin: bool,
     changes: mpsc::Receiver<Change>,
-    has_turn: bool,
+    has_turn: watch::Sender<bool>,
 }
 
 /// Joins the registries of an engine.
@@ -62,9 +75,20 @@ pub(crate) async fn join(engine: &Arc<dyn Engine>) -> Result<(SharedStore, Write
         GroupSpec { group: GROUP.into(), topics: vec![SCHEMAS_TOPIC.into()], state_topic: None };
     let member = engine.join(group).await?;
     let (sender, changes) = mpsc::channel(MAX_WAITING);
-    let read = Mutex::new(Pages::new(partition(), 0, READ_BYTES));
-    let store = SharedStore { log: engine.clone(), read, changes: sender };
-    Ok((store, Writer { member, changes, has_turn: false }))
+    let (turn, has_turn) = watch::channel(false);
+    let store = SharedStore { log: engine.clone(), changes: sender, has_turn };
+    let log: Arc<dyn Log> = engine.clone();
+    let writer = Writer {
+        member,
+        log,
+        pages: Pages::new(partition(), 0, READ_BYTES),
+        name: fastrand::u64(..),
+        written: 0,
+        must_begin: false,
+        changes,
+        has_turn: turn,
+    };
+    Ok((store, writer))
 }
 
 #[async_trait::async_trait]
@@ -73,21 +97,34 @@ impl SchemaStore for SharedStore {
         true
     }
 
+    async fn turn(&self) -> Result<(), StoreError> {
+        let mut has_turn = self.has_turn.clone();
+        let turn = tokio::time::timeout(TURN, has_turn.wait_for(|has_turn| *has_turn));
+        match turn.await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(stopping()),
+            Err(_) => Err(anothers_turn()),
+        }
+    }
+
     async fn load(&self) -> Result<Vec<SchemaRecord>, StoreError> {
-        let mut pages = Pages::new(partition(), 0, READ_BYTES);
-        let records = load(self.log.as_ref(), &mut pages).await?;
-        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = pages;
-        Ok(records)
+        load(self.log.as_ref(), &mut Pages::new(partition(), 0, READ_BYTES)).await
     }
 
     async fn append(&self, record: SchemaRecord) -> Result<(), StoreError> {
-        let read_to = self.read.lock().unwrap_or_else(PoisonError::into_inner).next;
         let (done, answer) = oneshot::channel();
-        let gone = || StoreError("the registry is stopping".to_owned());
-        let change = Change { record, read_to, done };
-        self.changes.send(change).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        let change = Change { record, done };
+        self.changes.send(change).await.map_err(|_| stopping())?;
+        answer.await.map_err(|_| stopping())?
     }
+}
+
+fn stopping() -> StoreError {
+    StoreError("the registry is stopping".to_owned())
+}
+
+fn anothers_turn() -> StoreError {
+    StoreError("another registry takes changes; ask it, or again".to_owned())
 }
 
 impl Writer {
@@ -98,18 +135,21 @@ impl Writer {
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), EngineError> {
         while !stop.is_cancelled() {
             while let Ok(change) = self.changes.try_recv() {
-                let written = self.write(change.record, change.read_to).await;
+                let written = self.write(change.record).await;
                 // Whoever asked may have gone away.
                 let _ = change.done.send(written);
             }
             match self.member.poll(POLL, 0).await {
-                Ok(Polled::Assigned(_)) => {
-                    tracing::info!("this registry takes changes now");
-                    self.has_turn = true;
-                }
+                Ok(Polled::Assigned(_)) => self.begin().await,
                 Ok(Polled::Revoked(_)) => {
                     tracing::info!("another registry takes changes now");
-                    self.has_turn = false;
+                    self.has_turn.send_replace(false);
+                    self.must_begin = false;
+                }
+                Ok(Polled::Nothing) if self.must_begin => {
+                    tokio::time::sleep(PAUSE).await;
+                    self.must_begin = false;
+                    self.begin().await;
                 }
                 Ok(Polled::Records(_) | Polled::Nothing) => {}
                 Err(EngineError::Unavailable(message)) => {
@@ -123,22 +163,64 @@ impl Writer {
         self.member.leave().await
     }
 
-    async fn write(&mut self, record: SchemaRecord, read_to: u64) -> Result<(), StoreError> {
-        if !self.has_turn {
-            return Err(StoreError("another registry takes changes; ask it, or again".to_owned()));
-        }
-        // The offset is what the commit is bound to the partition by: who lost it cannot commit it.
-        let commit = Commit {
-            records: vec![new_record(record)].into(),
-            offsets: vec![(partition(), read_to)],
-        };
-        self.member.commit(commit).await.map_err(|error| match error {
-            CommitError::Fenced => {
-                self.has_turn = false;
-                StoreError("another registry takes changes now; ask it, or again".to_owned())
+    /// Takes its turn, once all that others wrote before can be read.
+    async fn begin(&mut self) {
+        let nothing = SchemaRecord { key: NOTHING.to_owned(), value: None };
+        match self.commit(nothing).await {
+            Ok(()) => {
+                tracing::info!("this registry takes changes now");
+                self.has_turn.send_replace(true);
             }
+            Err(StoreError(error)) => {
+                tracing::warn!(error, "this registry cannot take changes");
+                self.must_begin = true;
+            }
+        }
+    }
+
+    async fn write(&mut self, record: SchemaRecord) -> Result<(), StoreError> {
+        if !*self.has_turn.borrow() {
+            return Err(anothers_turn());
+        }
+        let written = self.commit(record).await;
+        if written.is_err() {
+            // It may be there or not: what follows has to come after it.
+            self.has_turn.send_replace(false);
+            self.must_begin = true;
+        }
+        written
+    }
+
+    /// Commits a record, and waits until it can be read.
+    async fn commit(&mut self, record: SchemaRecord) -> Result<(), StoreError> {
+        let mut record = new_record(record);
+        self.written += 1;
+        let mark = format!("{:016x}-{}", self.name, self.written);
+        record.headers.push(MARK, mark.clone());
+        load(self.log.as_ref(), &mut self.pages).await?;
+        // The offset is what the commit is bound to the partition by: who lost it cannot commit it.
+        let offsets = vec![(partition(), self.pages.next)];
+        let commit = Commit { records: vec![record].into(), offsets };
+        self.member.commit(commit).await.map_err(|error| match error {
+            CommitError::Fenced => anothers_turn(),
             CommitError::Engine(error) => StoreError(error.to_string()),
-        })
+        })?;
+        let seen = see(self.log.as_ref(), &mut self.pages, &mark);
+        let seen = tokio::time::timeout(VISIBLE, seen).await;
+        seen.unwrap_or_else(|_| Err(StoreError(format!("not readable within {VISIBLE:?}"))))
+    }
+}
+
+/// Waits until a record with this mark can be read.
+async fn see(log: &dyn Log, pages: &mut Pages, mark: &str) -> Result<(), StoreError> {
+    loop {
+        let page = pages.read(log).await.map_err(|error| StoreError(error.to_string()))?;
+        if page.iter().any(|record| record.headers.text(MARK) == Some(mark)) {
+            return Ok(());
+        }
+        if page.is_empty() {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }
 

@@ -69,14 +69,18 @@ fn flags_win_over_variables_and_those_over_the_file() {
 fn wrong_usage_has_its_own_code() {
     let dir = tempfile::tempdir().unwrap();
     let at = ["--dir", text(dir.path())];
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 12] = [
         (&[], "Usage"),
         (&["tapp", "raw-logs"], "tap"),
         (&["tap"], "TOPIC"),
         (&["tap", "raw-logs", "--from", "yesterday"], "-10m"),
         (&["ship", "x.log", "--source", "shop"], "service/instance/stream"),
         (&["ship", "-", "--follow"], "--follow"),
-        (&["tap", "raw-logs", "--engine", "kafka"], "engine kafka is not in this build yet"),
+        (&["tap", "raw-logs", "--engine", "kafka"], "--bootstrap-servers broker-1:9092"),
+        (&["up", "--engine", "kafka"], "`hephaestus registry --engine kafka"),
+        (&["config", "check", "--engine", "kafka"], "HEPHAESTUS_BOOTSTRAP_SERVERS"),
+        (&["demo", "--engine", "kafka"], "demo runs on the embedded engine alone"),
+        (&["run", "gatway"], "did you mean \"gateway\"?"),
         (&["run"], "STAGE"),
     ];
     for (arguments, message) in cases {

@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 mod bad_input;
+mod cluster;
 mod commands;
 mod config;
 mod crash;
 mod decisions;
 mod demo;
+mod kafka;
 mod real_logs;
 mod spread;
 mod support;

@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -24,13 +24,16 @@ const THRESHOLD: usize = 12;
 /// Lines written at once.
 const BATCH: usize = 400;
 
+/// Milliseconds after which an event is complete: nothing is cut in two because this machine is busy.
+const FLUSH_MS: u32 = 4000;
+
 /// How often each failure was seen.
-type Counts = BTreeMap<String, usize>;
+pub(crate) type Counts = BTreeMap<String, usize>;
 
 /// One source: its name and its lines in order.
-struct Source {
-    name: String,
-    lines: Vec<String>,
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) lines: Vec<String>,
 }
 
 /// A record of a service's log with a trace below its first line, for a number of the hour.
@@ -63,7 +66,7 @@ fn failure(kind: usize, number: usize) -> String {
 
 /// Sources of several services: the sample's logs as if several instances had written them, and
 /// traces of other languages. The last event of a source is as good as any other.
-fn sources() -> Vec<Source> {
+pub(crate) fn sources() -> Vec<Source> {
     let mut chance = Seeded(11);
     let log = |name: &str| std::fs::read_to_string(sample().join("logs").join(name)).unwrap();
     let mut sources = spread(&events_of(&log("app.log"), "2026-"), "bookshop/web", 4, &mut chance);
@@ -99,7 +102,7 @@ fn spread(events: &[String], name: &str, instances: usize, chance: &mut Seeded) 
 }
 
 /// Lines of all sources in some order, which is that of the source for each of them.
-fn interleaved<'a>(sources: &[&'a Source], seed: u64) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn interleaved<'a>(sources: &[&'a Source], seed: u64) -> Vec<(&'a str, &'a str)> {
     let mut chance = Seeded(seed);
     let mut left: Vec<(&Source, usize)> = sources.iter().map(|source| (*source, 0)).collect();
     let mut lines = Vec::new();
@@ -119,7 +122,7 @@ fn interleaved<'a>(sources: &[&'a Source], seed: u64) -> Vec<(&'a str, &'a str)>
     lines
 }
 
-async fn write(log: &Arc<dyn Log>, lines: &[(&str, &str)]) {
+pub(crate) async fn write(log: &Arc<dyn Log>, lines: &[(&str, &str)]) {
     for batch in lines.chunks(BATCH) {
         let records =
             batch.iter().map(|(source, line)| record(RAW_LOGS, None, source, line.as_bytes()));
@@ -127,11 +130,12 @@ async fn write(log: &Arc<dyn Log>, lines: &[(&str, &str)]) {
     }
 }
 
-fn config(directory: &Path, partitions: u32) -> std::path::PathBuf {
+/// A configuration with a node for each service, and what else it is to say.
+pub(crate) fn node_config(directory: &Path, partitions: u32, flush_ms: u32, more: &str) -> PathBuf {
     let file = directory.join("h.toml");
     let mut config = format!(
-        "[partitions]\ndefault = {partitions}\nraw-logs = {partitions}\n\
-         # Nothing is cut in two because this machine is busy.\n[classifier]\nflush_timeout_ms = 4000\n"
+        "{more}[partitions]\ndefault = {partitions}\nraw-logs = {partitions}\n\
+         [classifier]\nflush_timeout_ms = {flush_ms}\n"
     );
     for name in ["bookshop", "shop"] {
         // Nothing is looked up in a repository: incidents alone count here.
@@ -148,7 +152,7 @@ fn config(directory: &Path, partitions: u32) -> std::path::PathBuf {
     file
 }
 
-fn counts(events: &[ClassifiedLog]) -> Counts {
+pub(crate) fn counts(events: &[ClassifiedLog]) -> Counts {
     let mut counts = Counts::new();
     for event in events {
         *counts.entry(event.fingerprint.clone()).or_default() += 1;
@@ -156,7 +160,7 @@ fn counts(events: &[ClassifiedLog]) -> Counts {
     counts
 }
 
-fn total(all: impl IntoIterator<Item = Counts>) -> Counts {
+pub(crate) fn total(all: impl IntoIterator<Item = Counts>) -> Counts {
     let mut sum = Counts::new();
     for (fingerprint, count) in all.into_iter().flatten() {
         *sum.entry(fingerprint).or_default() += count;
@@ -171,7 +175,10 @@ async fn through_up(
     seed: u64,
 ) -> (Counts, BTreeSet<(String, String)>) {
     let directory = tempfile::tempdir().unwrap();
-    let up = Up::configured(&directory.path().join("data"), &config(directory.path(), partitions));
+    let up = Up::configured(
+        &directory.path().join("data"),
+        &node_config(directory.path(), partitions, FLUSH_MS, ""),
+    );
     let log = up.log().await;
     write(&log, &interleaved(&sources.iter().collect::<Vec<_>>(), seed)).await;
     let (raw, events) = classified(&log).await;
@@ -193,7 +200,7 @@ async fn through_up(
 /// What processes of their own, one for each of so many partitions, make of the sources.
 async fn through_processes(sources: &[Source], partitions: u32, seed: u64) -> Counts {
     let directory = tempfile::tempdir().unwrap();
-    let file = config(directory.path(), 4);
+    let file = node_config(directory.path(), 4, FLUSH_MS, "");
     let mut running = Vec::new();
     for partition in 0..partitions {
         let of_it =
@@ -221,7 +228,7 @@ async fn through_processes(sources: &[Source], partitions: u32, seed: u64) -> Co
 }
 
 /// What `inspect` makes of each source: a process for each, without any pipeline.
-fn through_inspect(sources: &[Source]) -> Vec<Counts> {
+pub(crate) fn through_inspect(sources: &[Source]) -> Vec<Counts> {
     let directory = tempfile::tempdir().unwrap();
     let inspect = |source: &Source| {
         let file = directory.path().join("source.log");

@@ -11,12 +11,12 @@ use std::{
 
 use hephaestus_gateway::control::RemoteLog;
 use hephaestus_pipeline::{
-    engine::{Log, TopicPartition},
+    engine::{Log, TopicPartition, pages::Pages},
     record::{Headers, NewRecord, ORIGIN, Origins, Record},
 };
 use hephaestus_schemas::{
     Codec, CodecLimits, Value,
-    topics::{CLASSIFIED_LOGS, RAW_LOGS, dead_letter_topic},
+    topics::{ANALYSES, CLASSIFIED_LOGS, DECISIONS, PROPOSED_CHANGES, RAW_LOGS, dead_letter_topic},
 };
 
 use crate::support::{Ended, start, text};
@@ -133,11 +133,12 @@ pub(crate) async fn all(log: &Arc<dyn Log>, topic: &str) -> Vec<Record> {
     let mut records = Vec::new();
     for partition in 0..info.spec.partitions {
         let partition = TopicPartition { topic: topic.into(), partition };
-        let mut next = 0;
+        let mut pages = Pages::new(partition, 0, 4 << 20);
         loop {
-            let page = log.read(&partition, next, 4 << 20).await.unwrap();
-            let Some(last) = page.last() else { break };
-            next = last.offset + 1;
+            let page = pages.read(log.as_ref()).await.unwrap();
+            if page.is_empty() {
+                break;
+            }
             records.extend(page);
         }
     }
@@ -205,13 +206,31 @@ pub(crate) async fn classified(log: &Arc<dyn Log>) -> (Vec<Record>, Vec<Record>)
     }
 }
 
+/// Stages behind the classifier, and what they read.
+const BEHIND: [(&str, &[&str]); 3] = [
+    ("analyzer", &[CLASSIFIED_LOGS]),
+    ("proposer", &[ANALYSES]),
+    ("change-requester", &[PROPOSED_CHANGES, DECISIONS]),
+];
+
 /// Waits until the stages behind the classifier have handled all that there is.
 pub(crate) async fn settled(log: &Arc<dyn Log>) {
-    for stage in ["analyzer", "proposer", "change-requester"] {
+    for (stage, topics) in BEHIND {
         let started = Instant::now();
         loop {
             let offsets = log.group_offsets(stage).await.unwrap();
-            if !offsets.is_empty() && offsets.iter().all(|offset| offset.next == offset.end) {
+            let is_done = |record: &Record| {
+                offsets.iter().any(|offset| {
+                    *offset.partition.topic == *record.topic
+                        && offset.partition.partition == record.partition
+                        && offset.next > record.offset
+                })
+            };
+            let mut is_settled = offsets.iter().all(|offset| offset.next == offset.end);
+            for topic in topics {
+                is_settled &= all(log, topic).await.iter().all(is_done);
+            }
+            if is_settled {
                 break;
             }
             assert!(started.elapsed() < PATIENCE, "{stage} {offsets:?}");

@@ -92,14 +92,20 @@ impl Registry {
     pub async fn register(&self, subject: &str, text: &str) -> Result<SchemaVersion, Refusal> {
         check_subject(subject)?;
         let (schema, canonical) = read_schema(text)?;
+        if self.inner.store.is_shared() {
+            // What is known is answered by whoever is asked.
+            self.refresh().await?;
+            let state = self.inner.state.read().await;
+            if let Some((version, id)) = state.registered(subject, &canonical) {
+                return state.version(subject, version, id);
+            }
+        }
         let mut state = self.for_writing().await?;
-        let same = state.ids.get(&canonical).copied();
-        let known = state.subjects.get(subject);
-        let registered =
-            known.into_iter().flat_map(Subject::live).find(|(_, id)| Some(*id) == same);
-        if let Some((version, id)) = registered {
+        if let Some((version, id)) = state.registered(subject, &canonical) {
             return state.version(subject, version, id);
         }
+        let same = state.ids.get(&canonical).copied();
+        let known = state.subjects.get(subject);
         let reasons = state.incompatible_with_earlier(subject, &schema);
         if !reasons.is_empty() {
             return Err(Refusal::Incompatible { subject: subject.to_owned(), reasons });
@@ -390,6 +396,8 @@ impl Registry {
     /// The state, to change it. Where the last change may or may not have reached the store, or
     /// others may have made one, the store says which.
     async fn for_writing(&self) -> Result<RwLockWriteGuard<'_, State>, Refusal> {
+        // Before the lock: whoever reads does not wait for it.
+        self.inner.store.turn().await.map_err(to_refusal)?;
         let mut state = self.inner.state.write().await;
         if state.doubtful || self.inner.store.is_shared() {
             *state = load(self.inner.store.as_ref()).await.map_err(to_refusal)?;

@@ -134,6 +134,12 @@ impl State {
         last.map_or(1, |last| last.saturating_add(1))
     }
 
+    /// The version and id under which a subject has a schema already.
+    pub(super) fn registered(&self, subject: &str, canonical: &str) -> Option<(u32, u32)> {
+        let id = self.ids.get(canonical).copied()?;
+        self.subjects.get(subject)?.live().find(|(_, of_version)| *of_version == id)
+    }
+
     pub(super) fn subject(&self, name: &str, deleted_too: bool) -> Result<&Subject, Refusal> {
         let not_found = || Refusal::SubjectNotFound(name.to_owned());
         let subject = self.subjects.get(name).ok_or_else(not_found)?;

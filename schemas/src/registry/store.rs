@@ -31,6 +31,14 @@ pub trait SchemaStore: Send + Sync + 'static {
         false
     }
 
+    /// Waits until it is this registry's turn to write, for as long as that is worth it.
+    ///
+    /// # Errors
+    /// Where it is another's.
+    async fn turn(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Every record, the oldest first.
     ///
     /// # Errors
