@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Result, anyhow};
-use hephaestus_pipeline::engine::{Engine, Log};
+use hephaestus_pipeline::engine::{Engine, Log, kafka::settings::Delivery};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +40,11 @@ async fn embedded(listen: SocketAddr, config: &Config) -> Result<()> {
 async fn kafka(listen: SocketAddr, config: &Config) -> Result<()> {
     let engine = access::connect(config).await?;
     topology::ensure_schemas(config, &engine).await?;
+    if config.kafka.delivery == Delivery::AtLeastOnce {
+        tracing::warn!(
+            "without transactions two registries can give one id out twice; run one alone"
+        );
+    }
     let engine: Arc<dyn Engine> = engine;
     let (store, writer) = shared_schemas::join(&engine).await?;
     let stop = CancellationToken::new();
