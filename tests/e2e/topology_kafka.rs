@@ -8,13 +8,15 @@ use std::{
 };
 
 use hephaestus_pipeline::engine::{
-    Engine,
+    Engine, Log,
     kafka::{KafkaConfig, KafkaEngine, KafkaTopic, NewKafkaTopic, settings::Delivery},
 };
+use hephaestus_pipeline::record::{Headers, NewRecord};
 use rdkafka::{
-    ClientConfig,
+    ClientConfig, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions},
     client::DefaultClientContext,
+    consumer::{BaseConsumer, CommitMode, Consumer},
 };
 use serde_json::json;
 
@@ -251,7 +253,29 @@ async fn is_guarded_by_its_id(servers: &Servers, engine: &KafkaEngine) {
     assert!(!applied.stderr.contains(&id), "it is pinned: {}", applied.stderr);
 }
 
+/// Three lines, of which the classifier has done the first.
+async fn write_lines(servers: &Servers, engine: &KafkaEngine) {
+    let line = NewRecord {
+        topic: "raw-logs".into(),
+        partition: Some(0),
+        timestamp_ms: 1_700_000_000_000,
+        key: None,
+        value: Some("a line".into()),
+        headers: Headers::default(),
+    };
+    engine.append(vec![line; 3]).await.unwrap();
+    let group: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &servers.brokers)
+        .set("group.id", "classifier")
+        .create()
+        .unwrap();
+    let mut done = TopicPartitionList::new();
+    done.add_partition_offset("raw-logs", 0, Offset::Offset(1)).unwrap();
+    tokio::task::block_in_place(|| group.commit(&done, CommitMode::Sync)).unwrap();
+}
+
 async fn is_drawn_with_what_it_holds(servers: &Servers, engine: &KafkaEngine) {
+    write_lines(servers, engine).await;
     let id = engine.cluster_id().await.unwrap();
     let config = "partitions.raw-logs = 6\n";
     let live = servers.topology(&["describe"], config).good().stdout;
@@ -259,10 +283,11 @@ async fn is_drawn_with_what_it_holds(servers: &Servers, engine: &KafkaEngine) {
     assert!(now.starts_with(&format!("{id} at {})", servers.brokers)), "{now}");
     let raw_logs = now.lines().find(|line| line.starts_with("  raw-logs ")).unwrap();
     let cells: Vec<&str> = raw_logs.split_whitespace().collect();
-    assert_eq!(cells[..4], ["raw-logs", "6", "0", "classifier"], "{raw_logs}");
+    assert_eq!(cells[..5], ["raw-logs", "6", "3", "classifier", "2"], "{raw_logs}");
+    assert_eq!(cells.last(), Some(&"d"), "it has waited for long: {raw_logs}");
     let dot = servers.topology(&["describe", "--format", "dot"], config).good().stdout;
     assert!(
-        dot.contains(r#"[label="raw-logs\n6 partitions, 0 records", shape=cylinder]"#),
+        dot.contains(r#"[label="raw-logs\n6 partitions, 3 records", shape=cylinder]"#),
         "{dot}"
     );
 

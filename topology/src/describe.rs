@@ -4,12 +4,11 @@ use std::{
     collections::BTreeMap,
     fmt::{Display, Write},
     str::FromStr,
-    time::Duration,
 };
 
 use crate::{
     Cleanup, StageDef, TopicDef, Topology,
-    units::{bytes, counted, duration},
+    units::{bytes, counted, duration, roughly},
 };
 
 /// What a topic holds now.
@@ -154,11 +153,7 @@ fn now_rows(topology: &Topology, figures: &Figures) -> Vec<Vec<String>> {
 }
 
 fn waiting(lag: Lag) -> String {
-    match lag.millis {
-        0 => "-".to_owned(),
-        1..1000 => format!("{} ms", lag.millis),
-        millis => duration(Duration::from_millis(millis)),
-    }
+    if lag.millis == 0 { "-".to_owned() } else { roughly(lag.millis) }
 }
 
 fn stage_table(stages: &[StageDef], out: &mut String) {

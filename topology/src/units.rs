@@ -13,6 +13,16 @@ pub(crate) fn duration(duration: Duration) -> String {
     format!("{seconds} s")
 }
 
+/// A time in the largest unit that it has one of, rounded down.
+pub(crate) fn roughly(millis: u64) -> String {
+    for (unit, length) in [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000)] {
+        if millis >= length {
+            return format!("{} {unit}", millis / length);
+        }
+    }
+    format!("{millis} ms")
+}
+
 /// A size in its largest whole unit.
 pub(crate) fn bytes(count: u64) -> String {
     for (unit, shift) in [("GiB", 30), ("MiB", 20), ("KiB", 10)] {

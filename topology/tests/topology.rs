@@ -216,6 +216,7 @@ fn descriptions_with_what_is_known_of_a_cluster() {
     };
     lag("classifier", "raw-logs", 12, 3_500);
     lag("analyzer", "classified-logs", 0, 0);
+    lag("proposer", "analyses", 7, 26 * 3_600_000);
     lag("change-requester", "decisions", 1, 20);
     let described = |format| describe(&topology, Some(&figures), format);
     insta::assert_snapshot!("live-text", described(Format::Text));
