@@ -24,6 +24,8 @@ const KNOWN_FOR: Duration = Duration::from_secs(30);
 const MOST_KNOWN: usize = 10_000;
 /// Time between two tries to get offsets.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
+/// How long a partition may be unknown that was known before.
+const UNKNOWN_BOUND: Duration = Duration::from_secs(5);
 /// Topics of Kafka itself.
 const INTERNAL: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
 
@@ -195,15 +197,17 @@ impl Cluster {
         partitions: &[TopicPartition],
         edge: Edge,
     ) -> Result<Vec<u64>, EngineError> {
-        let deadline = Instant::now() + self.clients.request_timeout();
+        let begun = Instant::now();
         loop {
-            let failed = match self.try_edges(partitions, edge) {
+            let (failed, patience) = match self.try_edges(partitions, edge) {
                 // A leader that is elected just now is known to nobody for a moment.
-                Err(EngineError::Unavailable(message)) => message,
+                Err(error @ EngineError::Unavailable(_)) => (error, self.clients.request_timeout()),
+                // So is a partition that was made just now.
+                Err(error @ EngineError::UnknownPartition { .. }) => (error, UNKNOWN_BOUND),
                 decided => return decided,
             };
-            if Instant::now() >= deadline {
-                return Err(EngineError::Unavailable(failed));
+            if begun.elapsed() >= patience.min(self.clients.request_timeout()) {
+                return Err(failed);
             }
             thread::park_timeout(TRY_AGAIN);
         }
@@ -231,11 +235,28 @@ impl Cluster {
             added.map_err(|error| self.failed(doing, &error))?;
         }
         let answered = consumer.offsets_for_times(asked, self.clients.request_timeout());
-        let answered = answered.map_err(|error| self.failed(doing, &error))?;
+        let failed = |error: KafkaError, partition: Option<&TopicPartition>| {
+            let is_unknown = matches!(
+                error.rdkafka_error_code(),
+                Some(
+                    RDKafkaErrorCode::UnknownTopicOrPartition
+                        | RDKafkaErrorCode::UnknownTopic
+                        | RDKafkaErrorCode::UnknownPartition
+                )
+            );
+            match partition {
+                Some(partition) if is_unknown => {
+                    self.forget(&partition.topic);
+                    unknown(partition)
+                }
+                _ => self.failed(doing, &error),
+            }
+        };
+        let answered = answered.map_err(|error| failed(error, partitions.first()))?;
         let mut edges = Vec::with_capacity(partitions.len());
         // The list keeps its order.
         for (element, partition) in answered.elements().iter().zip(partitions) {
-            element.error().map_err(|error| self.failed(doing, &error))?;
+            element.error().map_err(|error| failed(error, Some(partition)))?;
             let found = match element.offset() {
                 Offset::Offset(offset) => u64::try_from(offset).unwrap_or(0),
                 // Nothing was written since that time.

@@ -368,7 +368,8 @@ impl Shared {
             if Instant::now() >= deadline {
                 position.next = None;
                 return Err(EngineError::Unavailable(format!(
-                    "no answer for partition {} of topic {:?} within {:?}",
+                    "no record from offset {from} to {} of partition {} of topic {:?} came within {:?}",
+                    position.end,
                     slot.partition.partition,
                     slot.partition.topic,
                     self.clients.request_timeout()
