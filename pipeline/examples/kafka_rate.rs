@@ -55,6 +55,8 @@ async fn measure(
     engine.create_topics(&[spec(&input), spec(&output)]).await.unwrap();
     fill(&engine, &input, records, partitions).await;
 
+    println!("{records} records of {RECORD_BYTES} bytes are written");
+
     let copied = Arc::new(AtomicUsize::new(0));
     let waited = Arc::new(AtomicUsize::new(0));
     let mut joined = Vec::new();
@@ -117,11 +119,11 @@ async fn copy(
     waited: Arc<AtomicUsize>,
 ) -> Instant {
     let mut first = None;
+    let mut pending: Vec<Record> = Vec::new();
     while copied.load(Ordering::SeqCst) < records {
-        let mut pending: Vec<Record> = Vec::new();
-        let mut bytes = 0;
         let until = Instant::now() + interval;
-        loop {
+        let mut bytes: usize = pending.iter().map(Record::size).sum();
+        while bytes < COMMIT_BYTES {
             let left = until.saturating_duration_since(Instant::now());
             match member.poll(left, POLL_BYTES).await.unwrap() {
                 Polled::Records(mut read) => {
@@ -129,10 +131,11 @@ async fn copy(
                     bytes += read.iter().map(Record::size).sum::<usize>();
                     pending.append(&mut read);
                 }
+                // What was not committed is another's to read.
                 Polled::Revoked(lost) => pending.retain(|r| !lost.contains(&r.partition)),
                 Polled::Assigned(_) | Polled::Nothing => {}
             }
-            if Instant::now() >= until || bytes >= COMMIT_BYTES {
+            if Instant::now() >= until {
                 break;
             }
         }
@@ -140,13 +143,13 @@ async fn copy(
             continue;
         }
         let started = Instant::now();
-        let count = pending.len();
-        match member.commit(commit_of(&output, pending)).await {
+        match member.commit(commit_of(&output, &pending)).await {
             Ok(()) => {
-                copied.fetch_add(count, Ordering::SeqCst);
+                copied.fetch_add(pending.len(), Ordering::SeqCst);
+                pending.clear();
             }
-            // Nothing of it was written; this example does not read it again.
-            Err(CommitError::Fenced) => println!("fenced"),
+            // The next polls say what is left of it.
+            Err(CommitError::Fenced) => {}
             Err(error) => println!("{error}"),
         }
         waited.fetch_add(started.elapsed().as_micros() as usize, Ordering::SeqCst);
@@ -155,7 +158,7 @@ async fn copy(
     first.unwrap_or_else(Instant::now)
 }
 
-fn commit_of(output: &Arc<str>, read: Vec<Record>) -> Commit {
+fn commit_of(output: &Arc<str>, read: &[Record]) -> Commit {
     let mut offsets: Vec<(TopicPartition, u64)> = Vec::new();
     let mut records = Vec::with_capacity(read.len());
     for record in read {
@@ -172,9 +175,9 @@ fn commit_of(output: &Arc<str>, read: Vec<Record>) -> Commit {
             topic: output.clone(),
             partition: Some(record.partition),
             timestamp_ms: record.timestamp_ms,
-            key: record.key,
-            value: record.value,
-            headers: record.headers,
+            key: record.key.clone(),
+            value: record.value.clone(),
+            headers: record.headers.clone(),
         });
     }
     Commit { records: records.into(), offsets }

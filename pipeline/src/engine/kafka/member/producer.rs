@@ -38,8 +38,12 @@ use crate::{
 
 /// How long one call may take before it is made again.
 const CALL: Duration = Duration::from_secs(1);
+/// How long a topic's number of partitions may take to be told; it is asked for once.
+const METADATA: Duration = Duration::from_secs(5);
 /// Step in which delivery is waited for. It is slept: the binding's poll spins through its last millisecond.
 const FLUSH_STEP: Duration = Duration::from_micros(500);
+/// How long answers on their way are waited for before an abort.
+const ANSWERS: Duration = Duration::from_millis(100);
 /// How long an abort may take before it is known to wait for reports that only polling takes.
 const FIRST_ABORT: Duration = Duration::from_millis(5);
 /// First pause before a call is made again; it doubles.
@@ -47,6 +51,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// Time for records to gather to a batch; a commit's records come all at once.
 const LINGER_MS: u32 = 2;
+/// Pause before a request is sent again; it doubles, up to librdkafka's second.
+const RETRY_BACKOFF_MS: u32 = 10;
 /// Largest batch, in bytes.
 const BATCH_BYTES: usize = 256 << 10;
 /// Topics whose number of partitions is remembered.
@@ -138,6 +144,8 @@ pub(super) struct MemberProducer {
     producer: Option<BaseProducer<ProducerCallbacks>>,
     /// The producer is new, and its predecessor's transaction not settled yet.
     is_settling: bool,
+    /// Something of this transaction was not answered for when its abort began.
+    is_unanswered: bool,
     metadata: Option<ConsumerGroupMetadata>,
     /// Offsets of a commit that is no transaction, until it is committed.
     offsets: Option<TopicPartitionList>,
@@ -160,6 +168,7 @@ impl MemberProducer {
             delivered: Arc::default(),
             producer: None,
             is_settling: false,
+            is_unanswered: false,
             metadata: None,
             offsets: None,
             topics: HashMap::new(),
@@ -215,6 +224,8 @@ impl MemberProducer {
     fn make(&self) -> Result<BaseProducer<ProducerCallbacks>, Trouble> {
         let mut own = self.clients.producer_settings();
         own.push(("linger.ms", LINGER_MS.to_string()));
+        // While the transaction before is being ended, the next one's offsets are refused for a moment.
+        own.push(("retry.backoff.ms", RETRY_BACKOFF_MS.to_string()));
         own.push(("batch.size", BATCH_BYTES.to_string()));
         own.push(("batch.num.messages", "100000".to_owned()));
         own.push(("queue.buffering.max.messages", "1000000".to_owned()));
@@ -247,8 +258,9 @@ impl MemberProducer {
         if let Some(count) = self.topics.get(topic) {
             return Ok(*count);
         }
-        let metadata = self.consumer()?.fetch_metadata(Some(topic), CALL);
-        let metadata = metadata.map_err(|error| classify(&error))?;
+        // The consumer's connections are busy with fetches, which the broker holds back.
+        let metadata = self.producer()?.client().fetch_metadata(Some(topic), METADATA);
+        let metadata = metadata.map_err(|error| abortable(self.trouble(&error)))?;
         let unknown = || EngineError::UnknownPartition { topic: topic.to_string(), partition: 0 };
         let found = metadata.topics().iter().find(|found| found.name() == &**topic);
         let found = found.ok_or_else(|| Failure::Refused(unknown()))?;
@@ -399,6 +411,9 @@ impl Broker for MemberProducer {
         }
         let settled = self.producer()?.init_transactions(CALL).map_err(|e| self.trouble(&e));
         self.is_settling = matches!(settled, Err(Trouble::Retriable(_)));
+        if settled.is_ok() {
+            self.is_unanswered = false;
+        }
         settled
     }
 
@@ -465,19 +480,30 @@ impl Broker for MemberProducer {
     fn abort(&mut self) -> Result<(), Trouble> {
         self.offsets = None;
         let Some(producer) = &self.producer else { return Ok(()) };
-        if self.transactional_id.is_some() {
-            // It throws away what is queued, and then waits for reports that nobody takes meanwhile.
-            let begun = producer.abort_transaction(FIRST_ABORT);
-            let Err(error) = begun else { return Ok(()) };
-            if !matches!(self.trouble(&error), Trouble::Retriable(_)) {
-                return Err(self.trouble(&error));
-            }
-            self.drop_reports(producer);
-            return producer.abort_transaction(CALL).map_err(|error| self.trouble(&error));
+        if self.transactional_id.is_none() {
+            producer.purge(PurgeConfig::default().queue());
+            self.drop_reports(producer, CALL);
+            return Ok(());
         }
-        producer.purge(PurgeConfig::default().queue());
-        self.drop_reports(producer);
-        Ok(())
+        if !self.is_settling {
+            self.drop_reports(producer, ANSWERS);
+            let is_unanswered = self.is_unanswered || producer.in_flight_count() > 0;
+            // It throws away what is queued, and then waits for reports that nobody takes meanwhile.
+            let begun = producer.abort_transaction(FIRST_ABORT).map_err(|e| self.trouble(&e));
+            let aborted = match begun {
+                Err(Trouble::Retriable(_)) => {
+                    self.drop_reports(producer, CALL);
+                    producer.abort_transaction(CALL).map_err(|error| self.trouble(&error))
+                }
+                ended => ended,
+            };
+            self.is_unanswered = is_unanswered;
+            aborted?;
+        }
+        // librdkafka gives the numbers of records that it throws away to those that come next, as if the former had
+        // never been sent. Where they were, and the answer was lost, the broker takes the latter for a repetition,
+        // says that it has them, and drops them. A producer that is made anew numbers in an epoch of its own.
+        if self.is_unanswered { self.renew() } else { Ok(()) }
     }
 
     fn was_committed(&mut self, work: &Work) -> Result<bool, Trouble> {
@@ -502,9 +528,9 @@ impl Broker for MemberProducer {
 }
 
 impl MemberProducer {
-    /// Takes reports of what was thrown away, for as long as a call may last.
-    fn drop_reports(&self, producer: &BaseProducer<ProducerCallbacks>) {
-        let deadline = Instant::now() + CALL;
+    /// Takes reports of what is to be or was thrown away, for so long at most.
+    fn drop_reports(&self, producer: &BaseProducer<ProducerCallbacks>, patience: Duration) {
+        let deadline = Instant::now() + patience;
         while producer.in_flight_count() > 0 && Instant::now() < deadline {
             // What they say of failures is of no interest any more.
             if self.step().is_err() {
