@@ -38,6 +38,9 @@ const STALL: Duration = Duration::from_millis(700);
 const RESTORE_PAGE: usize = 50;
 /// Least time for the commit that ends a drain.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
+/// Part of the commit interval without input after which a session has caught up and commits what it has: committing
+/// whatever a poll happens to bring makes many small commits of a busy input.
+const LULL: u32 = 10;
 /// Least bytes of a partition's share of the budget: below, one large record would pause it.
 const LEAST_SHARE: usize = 64 << 10;
 
@@ -57,6 +60,8 @@ pub(crate) struct Driver<S: Stage> {
     commit_due: Option<Instant>,
     /// When the last poll ended.
     last_poll: Instant,
+    /// When a poll brought records last.
+    last_records: Instant,
     /// Which partition comes first when units are started.
     turn: usize,
 }
@@ -110,6 +115,7 @@ impl<S: Stage> Driver<S> {
             next_epoch: 0,
             commit_due: None,
             last_poll: Instant::now(),
+            last_records: Instant::now(),
             turn: 0,
         })
     }
@@ -239,9 +245,18 @@ impl<S: Stage> Driver<S> {
 
     fn commit_is_due(&self, now: Instant) -> bool {
         let Some(due) = self.commit_due else { return false };
-        let idle =
-            self.running.is_empty() && !self.partitions.values().any(PartitionWork::has_ready);
-        idle || now >= due || self.in_flight_bytes() >= self.config.max_in_flight_bytes
+        let has_caught_up = self.is_idle() && now >= self.lull_ends();
+        has_caught_up || now >= due || self.in_flight_bytes() >= self.config.max_in_flight_bytes
+    }
+
+    /// Whether there is nothing to do with what was polled.
+    fn is_idle(&self) -> bool {
+        self.running.is_empty() && !self.partitions.values().any(PartitionWork::has_ready)
+    }
+
+    /// When no further record has come for so long that none is about to.
+    fn lull_ends(&self) -> Instant {
+        self.last_records + self.config.commit_interval / LULL
     }
 
     /// Commits the prefixes that are done.
@@ -323,6 +338,7 @@ impl<S: Stage> Driver<S> {
             Polled::Nothing => {}
             Polled::Records(records) => {
                 self.metrics.polled(records.len());
+                self.last_records = Instant::now();
                 for record in records {
                     if let Some(work) = self.partitions.get_mut(&record.partition) {
                         work.push_record(record);
@@ -420,6 +436,7 @@ impl<S: Stage> Driver<S> {
     fn wait(&self, now: Instant) -> Duration {
         let mut wait = BEAT;
         if let Some(due) = self.commit_due {
+            let due = if self.is_idle() { due.min(self.lull_ends()) } else { due };
             wait = wait.min(due.saturating_duration_since(now));
         }
         let now_ms = clock::now_ms();
