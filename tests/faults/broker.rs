@@ -31,7 +31,7 @@ pub(crate) fn missing() -> Option<String> {
 /// see [`crate::strike`], a client. On a busy machine it must not be put out of the cluster for being late either.
 const PATIENT: [&str; 2] = [
     "transaction.abort.timed.out.transaction.cleanup.interval.ms=5000",
-    "broker.session.timeout.ms=4000",
+    "broker.session.timeout.ms=9000",
 ];
 
 fn script(arguments: &[&str]) -> Result<String> {

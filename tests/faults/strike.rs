@@ -165,10 +165,16 @@ async fn rebalance(
         if now > before {
             break;
         }
-        if let Some(status) = process.ended() {
-            return Err(anyhow!("{} ended: {status}: {}", process.name, process.last_lines()));
+        // The cluster may still be out of breath from the fault before, and then a start is given up.
+        if process.ended().is_some() {
+            process.start_again()?;
         }
-        ensure!(started.elapsed() < PATIENCE, "{} did not join: {now} members", process.name);
+        ensure!(
+            started.elapsed() < PATIENCE,
+            "{} did not join, there are {now} members: {}",
+            process.name,
+            process.last_lines()
+        );
         tokio::time::sleep(LOOK).await;
     }
     let joined = started.elapsed().as_millis();
@@ -221,8 +227,16 @@ async fn catch(pipeline: &mut Pipeline, victim: u64, topic: &str) -> Result<(Vec
     Err(anyhow!("{} was never caught with a transaction open", pipeline.victim(victim).name))
 }
 
+/// The ends of a topic's partitions, asked for until there is an answer.
 fn ends(pipeline: &mut Pipeline, topic: &str) -> Result<Vec<Ends>> {
-    Ok(tokio::task::block_in_place(|| pipeline.check.observer.ends(&[topic]))?)
+    let started = Instant::now();
+    loop {
+        match tokio::task::block_in_place(|| pipeline.check.observer.ends(&[topic])) {
+            Err(error) if started.elapsed() > PATIENCE => return Err(error.into()),
+            Err(_) => {}
+            Ok(ends) => return Ok(ends),
+        }
+    }
 }
 
 /// Whether the last stable offset of one of these partitions is where it was.

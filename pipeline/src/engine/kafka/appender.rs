@@ -660,6 +660,7 @@ impl Worker {
 
     fn abort(&self, producer: &AppendProducer) -> Result<(), Failed> {
         let deadline = Instant::now() + self.clients.request_timeout();
+        let is_unanswered = producer.in_flight_count() > 0;
         // librdkafka waits for what is in flight, and rdkafka does not tell it what was acknowledged meanwhile.
         producer.purge(PurgeConfig::default().queue());
         while producer.in_flight_count() > 0 && Instant::now() < deadline {
@@ -669,6 +670,12 @@ impl Worker {
             let Err(error) = producer.abort_transaction(Timeout::After(self.step(deadline))) else {
                 // What was given up is told of here.
                 producer.poll(Duration::ZERO);
+                if is_unanswered {
+                    // The numbers of records that were given up go to the next ones, which a broker that has the
+                    // former takes for their repetition and drops. A new producer numbers in an epoch of its own.
+                    let message = "appending: brokers did not answer for all records".to_owned();
+                    return Err(Failed::Renew(EngineError::Unavailable(message)));
+                }
                 return Ok(());
             };
             match classify(&error) {
