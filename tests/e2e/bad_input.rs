@@ -28,6 +28,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Length of a line that nobody should have written.
 const LONG: usize = 10 << 20;
+/// How long the last event of a source waits for more lines where it is to be left half done by a stop.
+const HALF_DONE: Duration = Duration::from_secs(4);
 /// More than any disk has.
 const MORE_THAN_ANY_DISK: &str = "1000000TiB";
 /// No Avro, and a value whose schema nobody registered.
@@ -348,17 +350,21 @@ async fn a_full_disk_is_told_to_senders_and_passes_without_a_loss() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
     let file = directory.path().join("h.toml");
-    fs::write(&file, format!("[limits]\ndisk_free = {MORE_THAN_ANY_DISK:?}\ndrain = \"100ms\"\n"))
-        .unwrap();
+    let patient = directory.path().join("patient.toml");
+    let classifier = format!("[classifier]\nflush_timeout_ms = {}\n", HALF_DONE.as_millis());
+    fs::write(&patient, &classifier).unwrap();
+    let limits = format!("[limits]\ndisk_free = {MORE_THAN_ANY_DISK:?}\ndrain = \"100ms\"\n");
+    fs::write(&file, limits + &classifier).unwrap();
     // Where nothing can be written at all, it does not start.
     let listen = ["--listen", "127.0.0.1:0", "--dir", text(&data)];
     run(&[&["up", "--config", text(&file)], &listen[..]].concat()).bad(1, "is full: ");
 
-    let up = Up::start(&data);
+    let up = Up::configured(&data, &patient);
     assert_eq!(
         up.post("a/b/c", "2026-11-22 14:00:00 ERROR one\n  and more\nlast").await.status(),
         200
     );
+    let half_done_until = Instant::now() + HALF_DONE;
     up.stop().good();
 
     let up = Up::configured(&data, &file);
@@ -379,6 +385,7 @@ async fn a_full_disk_is_told_to_senders_and_passes_without_a_loss() {
     assert_eq!(reqwest::get(up.url("/livez")).await.unwrap().status(), 200, "it waits for room");
     assert_eq!(all(&up.log().await, RAW_LOGS).await.len(), 3, "what is there can be read");
     // What is half done cannot be finished, and is not given up in silence.
+    tokio::time::sleep_until((half_done_until + HALF_DONE / 4).into()).await;
     let ended = up.stop();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(

@@ -11,6 +11,7 @@ use std::{
 
 use hephaestus_gateway::control::RemoteLog;
 use hephaestus_pipeline::{
+    clock,
     engine::{Log, TopicPartition, pages::Pages},
     record::{Headers, NewRecord, ORIGIN, Origins, Record},
 };
@@ -174,7 +175,8 @@ pub(crate) fn record(topic: &str, partition: Option<u32>, key: &str, value: &[u8
     NewRecord {
         topic: topic.into(),
         partition,
-        timestamp_ms: 1_700_000_000_000,
+        // Of today: what is older than its topic keeps may go at any time.
+        timestamp_ms: clock::now_ms(),
         key: Some(key.to_owned().into()),
         value: Some(value.to_vec().into()),
         headers: Headers::default(),
