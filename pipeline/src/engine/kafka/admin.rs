@@ -21,6 +21,8 @@ use crate::engine::EngineError;
 const DESCRIBED_AT_ONCE: usize = 500;
 /// Time between two looks whether a topic that was made can be used.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How long brokers may be away when a topic wants replicas on them.
+const BROKERS_AWAY: Duration = Duration::from_secs(10);
 /// How long configurations of topics are taken as known where a moment does not matter.
 const KNOWN_FOR: Duration = Duration::from_secs(5);
 
@@ -109,9 +111,20 @@ impl KafkaAdmin {
         let client = self.client().await?;
         let timeout = self.shared.clients.request_timeout();
         let options = self.options().operation_timeout(Some(timeout));
-        let made = client.create_topics(&new, &options).await;
-        let made = made.map_err(|error| self.failed("making topics", &error))?;
-        self.results("making topic", made, Some(RDKafkaErrorCode::TopicAlreadyExists))?;
+        let begun = Instant::now();
+        loop {
+            let made = client.create_topics(&new, &options).await;
+            let made = made.map_err(|error| self.failed("making topics", &error))?;
+            // A broker that is away for a moment cannot hold a replica; what was made meanwhile is there already.
+            let may_come = |result: &TopicResult| {
+                matches!(result, Err((_, RDKafkaErrorCode::InvalidReplicationFactor)))
+            };
+            if !made.iter().any(may_come) || begun.elapsed() >= BROKERS_AWAY.min(timeout) {
+                self.results("making topic", made, Some(RDKafkaErrorCode::TopicAlreadyExists))?;
+                break;
+            }
+            tokio::time::sleep(10 * LOOK_AGAIN).await;
+        }
         self.forget();
         self.wait_for(topics.iter().map(|topic| (topic.name.clone(), topic.partitions))).await
     }
