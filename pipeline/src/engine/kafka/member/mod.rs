@@ -3,6 +3,8 @@
 //! Partitions are served once their state is there; a commit is visible whole, or not at all.
 
 mod assignment;
+#[cfg(test)]
+mod broker_tests;
 mod committer;
 mod consumer;
 mod convert;
