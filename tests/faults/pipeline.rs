@@ -20,6 +20,8 @@ use crate::{
 /// The processes: two of each stage.
 const FLEET: [(&str, usize); 4] =
     [("classifier", 0), ("classifier", 1), ("analyzer", 0), ("analyzer", 1)];
+/// Most tries to make the topics.
+const APPLIES: usize = 5;
 /// Longest start of the whole.
 const START: Duration = Duration::from_secs(60);
 
@@ -58,6 +60,21 @@ async fn serve_registry() -> Result<(String, DropGuard)> {
     Ok((url, stop.drop_guard()))
 }
 
+/// Makes the topics. On a busy machine a new broker may be slow to lead them; the next try goes on from there.
+async fn make_topics(surroundings: &Surroundings) -> Result<()> {
+    for tries in 1.. {
+        let mut apply = surroundings.program(&["topology", "apply"]);
+        let Output { status, stderr, .. } =
+            tokio::task::spawn_blocking(move || apply.output()).await??;
+        if status.success() {
+            break;
+        }
+        let stderr = String::from_utf8_lossy(&stderr);
+        ensure!(tries < APPLIES, "topology apply: {stderr}");
+    }
+    Ok(())
+}
+
 /// A running pipeline.
 pub(crate) struct Pipeline {
     pub(crate) surroundings: Surroundings,
@@ -84,10 +101,7 @@ impl Pipeline {
             registry_url: registry_url.clone(),
         };
         surroundings.copy_program()?;
-        let mut apply = surroundings.program(&["topology", "apply"]);
-        let Output { status, stderr, .. } =
-            tokio::task::spawn_blocking(move || apply.output()).await??;
-        ensure!(status.success(), "topology apply: {}", String::from_utf8_lossy(&stderr));
+        make_topics(&surroundings).await?;
 
         let mut processes = Vec::new();
         for (stage, number) in FLEET {

@@ -7,7 +7,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -39,6 +39,9 @@ pub(crate) enum Mode {
     Frozen,
     /// What is sent in one direction is lost. A connection that lost something is reset when this ends.
     HalfOpen(Direction),
+    /// Requests of one kind (its key in the Kafka protocol) pass, and their answers are lost with all that comes after.
+    /// A connection that lost something is reset when this ends.
+    LoseAnswers(u16),
     /// Connections are reset at once (RST), new ones too.
     Reset,
 }
@@ -53,6 +56,7 @@ impl fmt::Display for Mode {
             Self::Frozen => write!(f, "frozen"),
             Self::HalfOpen(Direction::ToBroker) => write!(f, "half-open (nothing to the broker)"),
             Self::HalfOpen(Direction::ToClient) => write!(f, "half-open (nothing to clients)"),
+            Self::LoseAnswers(key) => write!(f, "deaf to answers to requests of key {key}"),
             Self::Reset => write!(f, "reset"),
         }
     }
@@ -174,8 +178,12 @@ async fn accept(
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
         add(&counters.accepted, 1);
-        let connection =
-            Connection { number, setting: setting.clone(), counters: counters.clone() };
+        let connection = Connection {
+            number,
+            setting: setting.clone(),
+            counters: counters.clone(),
+            is_deaf: AtomicBool::new(false),
+        };
         number += 1;
         connections.spawn(connection.serve(client, upstream));
     }
@@ -191,6 +199,8 @@ struct Connection {
     number: u64,
     setting: watch::Receiver<Setting>,
     counters: Arc<Counters>,
+    /// A request passed whose answer is to be lost.
+    is_deaf: AtomicBool,
 }
 
 impl Connection {
@@ -222,6 +232,27 @@ impl Connection {
         }
     }
 
+    /// Whether what comes in a direction is lost now.
+    fn is_lossy(&self, mode: Mode, direction: Direction) -> bool {
+        match mode {
+            Mode::HalfOpen(lossy) => lossy == direction,
+            Mode::LoseAnswers(_) => {
+                direction == Direction::ToClient && self.is_deaf.load(Ordering::Relaxed)
+            }
+            _ => false,
+        }
+    }
+
+    /// Looks whether a chunk begins with a request whose answer is to be lost.
+    fn look(&self, direction: Direction, chunk: &[u8]) {
+        let Mode::LoseAnswers(key) = self.setting.borrow().of(self.number) else { return };
+        // Its length comes first.
+        let found = chunk.get(4..6).map(|key| u16::from_be_bytes([key[0], key[1]]));
+        if direction == Direction::ToBroker && found == Some(key) {
+            self.is_deaf.store(true, Ordering::Relaxed);
+        }
+    }
+
     async fn pump(&self, from: &TcpStream, to: &TcpStream, direction: Direction) -> End {
         let mut setting = self.setting.clone();
         let mut buffer = vec![0; CHUNK];
@@ -231,7 +262,7 @@ impl Connection {
                 read = read(from, &mut buffer) => read,
                 () = changed(&mut setting) => {
                     let mode = setting.borrow_and_update().of(self.number);
-                    if has_lost && mode != Mode::HalfOpen(direction) {
+                    if has_lost && !self.is_lossy(mode, direction) {
                         return End::Reset;
                     }
                     continue;
@@ -245,7 +276,7 @@ impl Connection {
                         add(&self.counters.held, 1);
                         changed(&mut setting).await;
                     }
-                    Mode::HalfOpen(lossy) if lossy == direction => {
+                    _ if self.is_lossy(mode, direction) => {
                         has_lost = true;
                         add(&self.counters.lost, read);
                         if read > 0 {
@@ -268,6 +299,7 @@ impl Connection {
             if is_lost {
                 continue;
             }
+            self.look(direction, &buffer[..read]);
             if read == 0 {
                 return End::Closed;
             }

@@ -123,6 +123,24 @@ async fn a_half_open_connection_that_lost_nothing_is_left_alone() {
 }
 
 #[tokio::test]
+async fn the_answer_to_one_kind_of_request_is_lost() {
+    let (proxy, _server, mut client, mut accepted) = connected().await;
+    proxy.set(Mode::LoseAnswers(24), 1);
+    say(&mut client, "\0\0\0\x02\0\x03").await;
+    assert_eq!(hear(&mut accepted, 6).await.as_bytes()[5], 3);
+    say(&mut accepted, "heard").await;
+    assert_eq!(hear(&mut client, 5).await, "heard");
+    say(&mut client, "\0\0\0\x02\0\x18").await;
+    assert_eq!(hear(&mut accepted, 6).await.as_bytes()[5], 24);
+    say(&mut accepted, "lost").await;
+    until(&proxy, |counts| counts.lost == 4).await;
+    hears_nothing(&mut client).await;
+    proxy.heal();
+    is_reset(&mut client).await;
+    assert_eq!(proxy.counts().reset, 1);
+}
+
+#[tokio::test]
 async fn connections_are_reset_and_new_ones_too_until_it_heals() {
     let (proxy, server, mut client, mut accepted) = connected().await;
     proxy.set(Mode::Reset, 1);

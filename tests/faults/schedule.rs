@@ -15,6 +15,10 @@ const LONG_IN: u64 = 5;
 /// Least and most records that are acknowledged before the next fault.
 const PROGRESS: (u64, u64) = (40, 400);
 
+/// Requests whose answers are lost, by their key in the Kafka protocol: Produce, AddPartitionsToTxn, AddOffsetsToTxn,
+/// EndTxn, TxnOffsetCommit. Those of transactions more often.
+const LOST: [u16; 7] = [0, 0, 24, 25, 26, 26, 28];
+
 /// Numbers that look random and are the same each time (splitmix64).
 #[derive(Debug, Clone)]
 pub(crate) struct Chance(pub(crate) u64);
@@ -73,6 +77,7 @@ pub(crate) enum Kind {
     Frozen,
     HalfOpenToBroker,
     HalfOpenToClient,
+    LostAnswers,
     Reset,
     Rebalance,
     Expiry,
@@ -80,7 +85,7 @@ pub(crate) enum Kind {
 }
 
 /// All of them.
-pub(crate) const KINDS: [Kind; 11] = [
+pub(crate) const KINDS: [Kind; 12] = [
     Kind::Kill,
     Kind::Restart,
     Kind::KillBroker,
@@ -88,6 +93,7 @@ pub(crate) const KINDS: [Kind; 11] = [
     Kind::Frozen,
     Kind::HalfOpenToBroker,
     Kind::HalfOpenToClient,
+    Kind::LostAnswers,
     Kind::Reset,
     Kind::Rebalance,
     Kind::Expiry,
@@ -104,6 +110,7 @@ impl fmt::Display for Kind {
             Self::Frozen => "frozen connections",
             Self::HalfOpenToBroker => "half-open connections, nothing to the broker",
             Self::HalfOpenToClient => "half-open connections, nothing to clients",
+            Self::LostAnswers => "lost answers to one kind of request",
             Self::Reset => "reset connections",
             Self::Rebalance => "a member that comes and goes",
             Self::Expiry => "expiry of a transaction, and its zombie",
@@ -124,6 +131,7 @@ impl Fault {
                 Mode::Frozen => Kind::Frozen,
                 Mode::HalfOpen(Direction::ToBroker) => Kind::HalfOpenToBroker,
                 Mode::HalfOpen(Direction::ToClient) => Kind::HalfOpenToClient,
+                Mode::LoseAnswers(_) => Kind::LostAnswers,
                 Mode::Reset => Kind::Reset,
             },
             Self::Rebalance { .. } => Kind::Rebalance,
@@ -149,6 +157,11 @@ impl Fault {
             Kind::Frozen => connections(Mode::Frozen),
             Kind::HalfOpenToBroker => connections(Mode::HalfOpen(Direction::ToBroker)),
             Kind::HalfOpenToClient => connections(Mode::HalfOpen(Direction::ToClient)),
+            // Who sends the request is known to the broker alone, so this is for every connection.
+            Kind::LostAnswers => {
+                let key = LOST[chance.below(LOST.len() as u64) as usize];
+                Self::Connections { mode: Mode::LoseAnswers(key), every: 1, lasts_ms }
+            }
             // Whoever is reset comes back at once, so this need not last.
             Kind::Reset => {
                 Self::Connections { mode: Mode::Reset, every, lasts_ms: chance.between((10, 800)) }
@@ -235,7 +248,13 @@ mod tests {
         let inside =
             |kind| all.iter().any(|one| one.meanwhile.is_some_and(|inside| inside.kind() == kind));
         assert!(inside(Kind::Kill) && inside(Kind::Restart));
-        for kind in [Kind::Slow, Kind::Frozen, Kind::HalfOpenToBroker, Kind::HalfOpenToClient] {
+        for kind in [
+            Kind::Slow,
+            Kind::Frozen,
+            Kind::HalfOpenToBroker,
+            Kind::HalfOpenToClient,
+            Kind::LostAnswers,
+        ] {
             let outlasts = |one: &Planned| {
                 matches!(one.fault, Fault::Connections { lasts_ms, .. } if lasts_ms >= LONG_MS.0)
                     && one.fault.kind() == kind

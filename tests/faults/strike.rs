@@ -91,10 +91,10 @@ fn harm(mode: Mode, before: Counts, after: Counts) -> Option<String> {
         Mode::Pass => (0, "nothing"),
         Mode::Slow { .. } => (after.slowed - before.slowed, "chunks slowed"),
         Mode::Frozen => (after.held - before.held, "chunks held"),
-        Mode::HalfOpen(_) => (after.lost - before.lost, "bytes lost"),
+        Mode::HalfOpen(_) | Mode::LoseAnswers(_) => (after.lost - before.lost, "bytes lost"),
         Mode::Reset => (after.reset - before.reset, "connections reset"),
     };
-    (count > 0).then(|| format!("{count} {what}"))
+    (count > 0).then(|| format!("{mode}: {count} {what}"))
 }
 
 /// A fault that is over when it has struck. One inside of another may keep a process from ending cleanly.
