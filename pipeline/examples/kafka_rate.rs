@@ -28,6 +28,10 @@ const POLL_BYTES: usize = 1 << 20;
 /// Most records of one commit, in bytes, as a stage's budget has it.
 const COMMIT_BYTES: usize = 16 << 20;
 
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let servers = arguments.next().expect("the first argument names the servers");
