@@ -103,10 +103,11 @@ impl Observer {
         Ok(ends)
     }
 
-    /// Number of members of a group.
-    pub(crate) fn members(&self, group: &str) -> KafkaResult<usize> {
+    /// Ids of the members of a group; those of static members begin with their instances' names.
+    pub(crate) fn members(&self, group: &str) -> KafkaResult<Vec<String>> {
         let list = self.committed.fetch_group_list(Some(group), PATIENCE)?;
-        Ok(list.groups().iter().map(|group| group.members().len()).sum())
+        let members = list.groups().iter().flat_map(|group| group.members());
+        Ok(members.map(|member| member.id().to_owned()).collect())
     }
 }
 

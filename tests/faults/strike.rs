@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Longest time until a fault has struck.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long a process may take for a clean end.
@@ -154,15 +154,12 @@ async fn rebalance(
     is_killed: bool,
 ) -> Result<String> {
     let stage = pipeline.victim(victim).stage;
-    let members = |pipeline: &Pipeline| {
-        tokio::task::block_in_place(|| pipeline.check.observer.members(stage)).unwrap_or(0)
-    };
-    let before = members(pipeline);
     let started = Instant::now();
     let mut process = Process::start(stage, pipeline.processes.len(), &pipeline.surroundings)?;
     loop {
-        let now = members(pipeline);
-        if now > before {
+        let members = tokio::task::block_in_place(|| pipeline.check.observer.members(stage))
+            .unwrap_or_default();
+        if members.iter().any(|id| id.starts_with(&process.name)) {
             break;
         }
         // The cluster may still be out of breath from the fault before, and then a start is given up.
@@ -171,7 +168,7 @@ async fn rebalance(
         }
         ensure!(
             started.elapsed() < PATIENCE,
-            "{} did not join, there are {now} members: {}",
+            "{} did not join {members:?}: {}",
             process.name,
             process.last_lines()
         );
