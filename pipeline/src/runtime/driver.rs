@@ -30,7 +30,7 @@ use crate::{
 
 /// Longest wait in one turn of the loop: how often it shows that it is alive.
 const BEAT: Duration = Duration::from_millis(500);
-/// Pause before a partition that changed hands fires the timers of its predecessor.
+/// Pause before timers fire after a stall.
 const TIMER_GRACE_MS: i64 = 1_000;
 /// Time without a poll after which a loop counts as stalled.
 const STALL: Duration = Duration::from_millis(700);
@@ -186,7 +186,8 @@ impl<S: Stage> Driver<S> {
         let stalled = self.last_poll.elapsed() > STALL;
         for work in self.partitions.values_mut() {
             if stalled {
-                work.timers_not_before_ms = now_ms + TIMER_GRACE_MS;
+                let not_before_ms = now_ms + TIMER_GRACE_MS;
+                work.timers_not_before_ms = work.timers_not_before_ms.max(not_before_ms);
             }
             work.fire_timers(now_ms);
         }
@@ -339,9 +340,10 @@ impl<S: Stage> Driver<S> {
             Polled::Records(records) => {
                 self.metrics.polled(records.len());
                 self.last_records = Instant::now();
+                let now_ms = clock::now_ms();
                 for record in records {
                     if let Some(work) = self.partitions.get_mut(&record.partition) {
-                        work.push_record(record);
+                        work.push_record(record, now_ms);
                     }
                 }
             }
@@ -366,8 +368,7 @@ impl<S: Stage> Driver<S> {
     /// The work of a partition that was assigned, with the timers that are set in it.
     async fn restore(&mut self, partition: u32) -> Result<PartitionWork<S::State>, StageError> {
         self.next_epoch += 1;
-        let not_before = clock::now_ms() + TIMER_GRACE_MS;
-        let mut work = PartitionWork::new(partition, self.next_epoch, not_before);
+        let mut work = PartitionWork::new(partition, self.next_epoch, clock::now_ms());
         if !self.spec.stateful {
             return Ok(work);
         }

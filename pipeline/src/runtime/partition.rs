@@ -21,6 +21,12 @@ use crate::{
     stage::{State, Timer},
 };
 
+/// Pause in the input of a partition that changed hands before it fires the timers of its predecessor: the records
+/// that they wait for may be unread. The first fetch from a busy broker takes its time.
+const TAKEOVER_GRACE_MS: i64 = 2_000;
+/// Longest time that timers wait for a backlog of records that were written before.
+const LONGEST_CATCH_UP_MS: i64 = 60_000;
+
 /// What a finished unit leads to, until it is committed.
 #[derive(Debug)]
 pub(crate) struct Finished {
@@ -47,8 +53,10 @@ pub(crate) struct PartitionWork<S> {
     pub(crate) window: Window<Finished>,
     pub(crate) cache: StateCache<S>,
     pub(crate) timers: Timers,
-    /// Timers that a predecessor left fire no earlier: the lines they wait for may be on their way.
+    /// Timers fire no earlier: the records they wait for may be on their way.
     pub(crate) timers_not_before_ms: i64,
+    /// When it was assigned, while what its predecessor left unread still comes in.
+    catching_up_since_ms: Option<i64>,
     queues: HashMap<Bytes, Queue, RandomState>,
     ready: VecDeque<Bytes>,
     waiting: BTreeSet<(Instant, Bytes)>,
@@ -57,14 +65,15 @@ pub(crate) struct PartitionWork<S> {
 }
 
 impl<S: State> PartitionWork<S> {
-    pub(crate) fn new(partition: u32, epoch: u64, timers_not_before_ms: i64) -> Self {
+    pub(crate) fn new(partition: u32, epoch: u64, now_ms: i64) -> Self {
         Self {
             partition,
             epoch,
             window: Window::default(),
             cache: StateCache::default(),
             timers: Timers::default(),
-            timers_not_before_ms,
+            timers_not_before_ms: now_ms + TAKEOVER_GRACE_MS,
+            catching_up_since_ms: Some(now_ms),
             queues: HashMap::default(),
             ready: VecDeque::new(),
             waiting: BTreeSet::new(),
@@ -79,11 +88,22 @@ impl<S: State> PartitionWork<S> {
     }
 
     /// Takes in a record.
-    pub(crate) fn push_record(&mut self, record: Record) {
+    pub(crate) fn push_record(&mut self, record: Record, now_ms: i64) {
+        self.note_progress(record.timestamp_ms, now_ms);
         let key = record.key.clone().unwrap_or_default();
         self.bytes += record.size();
         let seq = self.window.push(Some((&record.topic, record.offset)));
         self.enqueue(&key, seq, Work::Record(record));
+    }
+
+    /// Holds timers back for as long as records come in that were written before the partition was assigned.
+    fn note_progress(&mut self, written_ms: i64, now_ms: i64) {
+        let Some(since_ms) = self.catching_up_since_ms else { return };
+        if written_ms >= since_ms || now_ms > since_ms + LONGEST_CATCH_UP_MS {
+            self.catching_up_since_ms = None;
+            return;
+        }
+        self.timers_not_before_ms = self.timers_not_before_ms.max(now_ms + TAKEOVER_GRACE_MS);
     }
 
     /// Queues the timers that are due.
@@ -91,6 +111,7 @@ impl<S: State> PartitionWork<S> {
         if self.paused || now_ms < self.timers_not_before_ms {
             return;
         }
+        self.catching_up_since_ms = None;
         while let Some((at_ms, key, name)) = self.timers.pop_due(now_ms) {
             let timer = Timer { partition: self.partition, key: key.clone(), name, at_ms };
             let work = Work::Timer(timer);
@@ -227,5 +248,76 @@ impl<S: State> PartitionWork<S> {
     /// Whether a unit could run now.
     pub(crate) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::record::Headers;
+
+    const ASSIGNED_MS: i64 = 100_000;
+
+    fn record(offset: u64, timestamp_ms: i64) -> Record {
+        Record {
+            topic: "t".into(),
+            partition: 0,
+            offset,
+            timestamp_ms,
+            key: Some(Bytes::from_static(b"source")),
+            value: None,
+            headers: Headers::default(),
+        }
+    }
+
+    /// A partition with a timer that was due before it was assigned.
+    fn taken_over() -> PartitionWork<()> {
+        let mut work = PartitionWork::new(0, 1, ASSIGNED_MS);
+        let due = [("flush".to_owned(), ASSIGNED_MS - 1)].into();
+        work.timers.replace(&Bytes::from_static(b"source"), &due);
+        work
+    }
+
+    fn has_fired(work: &PartitionWork<()>) -> bool {
+        work.timers.next().is_none()
+    }
+
+    #[test]
+    fn a_predecessors_timer_waits_until_its_backlog_is_read() {
+        let mut work = taken_over();
+        let mut now_ms = ASSIGNED_MS;
+        for offset in 0..5 {
+            now_ms += TAKEOVER_GRACE_MS - 1;
+            work.fire_timers(now_ms);
+            assert!(!has_fired(&work), "fired in the middle of the backlog");
+            work.push_record(record(offset, ASSIGNED_MS - 500), now_ms);
+        }
+        work.fire_timers(now_ms + TAKEOVER_GRACE_MS);
+        assert!(has_fired(&work));
+    }
+
+    #[test]
+    fn fresh_records_hold_no_timer_back() {
+        let mut work = taken_over();
+        for step in 1..=TAKEOVER_GRACE_MS {
+            work.push_record(
+                record(u64::try_from(step).unwrap(), ASSIGNED_MS + step),
+                ASSIGNED_MS + step,
+            );
+        }
+        work.fire_timers(ASSIGNED_MS + TAKEOVER_GRACE_MS);
+        assert!(has_fired(&work));
+    }
+
+    #[test]
+    fn what_outlives_a_record_does_not_hold_its_buffer() {
+        let buffer = Bytes::from(vec![b'x'; 1 << 16]);
+        let mut work: PartitionWork<()> = PartitionWork::new(0, 1, ASSIGNED_MS);
+        let key = Some(buffer.slice(..6));
+        work.push_record(Record { key, ..record(0, ASSIGNED_MS) }, ASSIGNED_MS);
+        let unit = work.next_unit(1, false, Instant::now()).unwrap();
+        assert_ne!(unit.key.as_ptr(), buffer.as_ptr());
     }
 }
