@@ -7,6 +7,7 @@ use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, KafkaResult},
+    groups::GroupInfo,
     message::{BorrowedMessage, Headers as _},
 };
 
@@ -106,7 +107,7 @@ impl Observer {
     /// Ids of the members of a group; those of static members begin with their instances' names.
     pub(crate) fn members(&self, group: &str) -> KafkaResult<Vec<String>> {
         let list = self.committed.fetch_group_list(Some(group), PATIENCE)?;
-        let members = list.groups().iter().flat_map(|group| group.members());
+        let members = list.groups().iter().flat_map(GroupInfo::members);
         Ok(members.map(|member| member.id().to_owned()).collect())
     }
 }

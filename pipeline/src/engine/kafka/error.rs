@@ -125,8 +125,7 @@ fn by_code(code: Code, message: &str) -> Option<Trouble> {
         | Code::InvalidGroupId
         | Code::InvalidSessionTimeout
         | Code::InconsistentGroupProtocol
-        | Code::UnknownTopic
-        | Code::UnknownPartition => Trouble::Fatal(message()),
+        | Code::UnknownTopic => Trouble::Fatal(message()),
         _ => return None,
     };
     Some(trouble)
@@ -144,6 +143,9 @@ mod tests {
         assert!(matches!(commit(Code::IllegalGeneration), Trouble::Moved(_)));
         assert!(matches!(commit(Code::RequestTimedOut), Trouble::Retriable(_)));
         assert!(matches!(commit(Code::GroupAuthorizationFailed), Trouble::Fatal(_)));
+        // A broker that has just come back does not know its partitions yet.
+        let asked = classify(&KafkaError::MetadataFetch(Code::UnknownPartition));
+        assert!(matches!(asked, Trouble::Retriable(_)), "{asked:?}");
         let produced = |code| classify(&KafkaError::MessageProduction(code));
         assert!(matches!(produced(Code::MessageSizeTooLarge), Trouble::Fatal(_)));
         assert!(matches!(produced(Code::InvalidProducerEpoch), Trouble::Fenced(_)));
