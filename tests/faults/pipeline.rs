@@ -23,7 +23,7 @@ const FLEET: [(&str, usize); 4] =
 /// Most tries to make the topics.
 const APPLIES: usize = 5;
 /// Longest start of the whole.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(180);
 
 /// Time-outs are short, so that faults outlast them.
 fn configuration(repository: &Path) -> String {

@@ -21,9 +21,9 @@ use crate::{
 /// Records issued in a second.
 pub(crate) const RATE: u64 = 300;
 /// Longest time without the progress that a fault waits for.
-const PROGRESS: Duration = Duration::from_secs(60);
+const PROGRESS: Duration = Duration::from_secs(120);
 /// Longest time until everything has come to rest after the faults of a round.
-const SETTLE: Duration = Duration::from_secs(90);
+const SETTLE: Duration = Duration::from_secs(180);
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 /// Violations that are shown.
