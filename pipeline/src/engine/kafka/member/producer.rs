@@ -49,12 +49,13 @@ const FIRST_ABORT: Duration = Duration::from_millis(5);
 /// First pause before a call is made again; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// Time for records to gather to a batch; a commit's records come all at once.
-const LINGER_MS: u32 = 2;
+/// Time for records to gather to a batch; a commit's records come all at once. librdkafka has one request of a
+/// partition in flight, and spins while others that have waited so long stand behind it.
+const LINGER_MS: u32 = 10;
 /// Pause before a request is sent again; it doubles, up to librdkafka's second.
 const RETRY_BACKOFF_MS: u32 = 10;
-/// Largest batch, in bytes.
-const BATCH_BYTES: usize = 256 << 10;
+/// Largest batch, in bytes: what a commit writes to a partition goes in one request, mostly.
+const BATCH_BYTES: usize = 4 << 20;
 /// Topics whose number of partitions is remembered.
 const MAX_TOPICS: usize = 1000;
 
@@ -226,7 +227,8 @@ impl MemberProducer {
         own.push(("linger.ms", LINGER_MS.to_string()));
         // While the transaction before is being ended, the next one's offsets are refused for a moment.
         own.push(("retry.backoff.ms", RETRY_BACKOFF_MS.to_string()));
-        own.push(("batch.size", BATCH_BYTES.to_string()));
+        let batch_bytes = BATCH_BYTES.min(self.clients.max_message_bytes());
+        own.push(("batch.size", batch_bytes.to_string()));
         own.push(("batch.num.messages", "100000".to_owned()));
         own.push(("queue.buffering.max.messages", "1000000".to_owned()));
         let timeout_ms = self.clients.config().transaction_timeout.as_millis();
