@@ -1,7 +1,6 @@
 //! From a log line that crosses its threshold to the change request's event, with the playbook.
 
 use std::{
-    fmt::Write as _,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,7 +10,10 @@ use hephaestus_schemas::{
     ChangeRequest, ChangeRequestEvent, Codec, CodecLimits, topics::CHANGE_REQUESTS,
 };
 
-use crate::program::{Running, text};
+use crate::{
+    program::{Running, text},
+    shop,
+};
 
 /// Failures that are sent, one after the other.
 const TRIALS: usize = 100;
@@ -20,14 +22,9 @@ const TRIALS: usize = 100;
 pub(crate) async fn measure() {
     let directory = tempfile::tempdir().unwrap();
     let repository = directory.path().join("shop");
-    make_repository(&repository);
+    shop::make_repository(&repository);
     let file = directory.path().join("hephaestus.toml");
-    let node = format!(
-        "[[node]]\nname = \"shop\"\nsources = [\"shop/*/*\"]\nrepository = {:?}\n\
-         source_root = \"/srv/shop\"\nmode = \"deploy\"\nthreshold_count = 1\ncooldown = \"1s\"\n",
-        text(&repository)
-    );
-    std::fs::write(&file, node).unwrap();
+    std::fs::write(&file, shop::node(&repository)).unwrap();
     let running = Running::start(&directory.path().join("data"), &["up", "--config", text(&file)]);
     let log: Arc<dyn Log> = Arc::new(running.log().await);
     let limits = CodecLimits { max_value_bytes: 1 << 20 };
@@ -41,7 +38,7 @@ pub(crate) async fn measure() {
     let mut followed = Followed::new(log).await;
     let mut took = Vec::new();
     for trial in 0..TRIALS {
-        let body = failure(trial);
+        let body = shop::failure(trial);
         let sent = Instant::now();
         let request = client.post(&url).header("content-type", "text/plain").body(body);
         assert!(request.send().await.unwrap().status().is_success());
@@ -56,32 +53,6 @@ pub(crate) async fn measure() {
         at(0.5).as_secs_f64() * 1e3,
         at(0.99).as_secs_f64() * 1e3
     );
-}
-
-/// A failure a minute after the one before, so that each crosses the threshold anew.
-fn failure(trial: usize) -> String {
-    let (hour, minute) = (trial / 60, trial % 60);
-    let mut text = String::new();
-    writeln!(text, "2026-03-01 {hour:02}:{minute:02}:00,000 ERROR [shop] request failed").unwrap();
-    text.push_str("Traceback (most recent call last):\n");
-    text.push_str("  File \"/srv/shop/shop/ratings.py\", line 3, in average\n");
-    text.push_str("    return sum(stars) / len(stars)\n");
-    text.push_str("ZeroDivisionError: division by zero\n");
-    text
-}
-
-fn make_repository(path: &std::path::Path) {
-    let mut options = git2::RepositoryInitOptions::new();
-    let repository = git2::Repository::init_opts(path, options.initial_head("main")).unwrap();
-    let source = "def average(stars):\n    \"\"\"Return the mean.\"\"\"\n    return sum(stars) / len(stars)\n";
-    let blob = repository.blob(source.as_bytes()).unwrap();
-    let mut folder = repository.treebuilder(None).unwrap();
-    folder.insert("ratings.py", blob, 0o100_644).unwrap();
-    let mut root = repository.treebuilder(None).unwrap();
-    root.insert("shop", folder.write().unwrap(), 0o040_000).unwrap();
-    let tree = repository.find_tree(root.write().unwrap()).unwrap();
-    let author = git2::Signature::new("Ada", "ada@shop.example", &git2::Time::new(0, 0)).unwrap();
-    repository.commit(Some("refs/heads/main"), &author, &author, "Rate", &tree, &[]).unwrap();
 }
 
 /// The topic of change requests, read as it grows.

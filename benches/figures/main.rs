@@ -6,6 +6,7 @@
 mod inspect;
 mod latency;
 mod program;
+mod shop;
 mod throughput;
 
 fn main() {

@@ -34,6 +34,9 @@ impl Cluster {
         let output = script("broker")
             .args(["up", "--dir"])
             .arg(directory.path())
+            // The time-outs of the tests are short: on processors that are busy the broker would miss its heartbeats.
+            .args(["--property", "broker.session.timeout.ms=30000"])
+            .args(["--property", "broker.heartbeat.interval.ms=2000"])
             .stderr(Stdio::inherit())
             .output()
             .unwrap();
@@ -46,23 +49,10 @@ impl Cluster {
         Self { directory, servers, process, admin }
     }
 
-    /// Makes topics anew, without records.
+    /// Makes topics anew, without records: name, partitions, whether compacted.
     pub(crate) async fn renew(&self, topics: &[(&str, u32, bool)]) {
         let names: Vec<&str> = topics.iter().map(|(name, ..)| *name).collect();
-        let options = AdminOptions::new().request_timeout(Some(PATIENCE));
-        let existing = self.topics();
-        let old: Vec<&str> =
-            names.iter().copied().filter(|name| existing.iter().any(|it| it == name)).collect();
-        if !old.is_empty() {
-            for result in self.admin.delete_topics(&old, &options).await.unwrap() {
-                result.unwrap();
-            }
-        }
-        let gone_by = Instant::now() + PATIENCE;
-        while self.topics().iter().any(|it| old.contains(&it.as_str())) {
-            assert!(Instant::now() < gone_by, "old topics are gone");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        self.delete(&names).await;
         let specs: Vec<NewTopic<'_>> = topics
             .iter()
             .map(|(name, partitions, compacted)| {
@@ -71,8 +61,26 @@ impl Cluster {
                     .set("cleanup.policy", cleanup)
             })
             .collect();
-        for result in self.admin.create_topics(&specs, &options).await.unwrap() {
+        for result in self.admin.create_topics(&specs, &options()).await.unwrap() {
             result.unwrap();
+        }
+    }
+
+    /// Deletes the topics that are there.
+    pub(crate) async fn delete(&self, names: &[&str]) {
+        let existing = self.topics();
+        let old: Vec<&str> =
+            names.iter().copied().filter(|name| existing.iter().any(|it| it == name)).collect();
+        if old.is_empty() {
+            return;
+        }
+        for result in self.admin.delete_topics(&old, &options()).await.unwrap() {
+            result.unwrap();
+        }
+        let gone_by = Instant::now() + PATIENCE;
+        while self.topics().iter().any(|it| old.contains(&it.as_str())) {
+            assert!(Instant::now() < gone_by, "old topics are gone");
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
@@ -102,13 +110,11 @@ impl Cluster {
 
     /// A view of how far a group has come in a topic.
     pub(crate) fn progress(&self, group: &str, topic: &str, partitions: u32) -> Progress {
-        let consumer = client(&self.servers).set("group.id", group).create().unwrap();
+        // Else the broker would answer only while no transaction holds offsets of the group.
+        let mut config = client(&self.servers);
+        config.set("group.id", group).set("isolation.level", "read_uncommitted");
+        let consumer = config.create().unwrap();
         Progress { consumer, topic: topic.to_owned(), partitions }
-    }
-
-    /// Directory of the broker's logs.
-    pub(crate) fn directory(&self) -> &Path {
-        self.directory.path()
     }
 }
 
@@ -150,6 +156,10 @@ impl Progress {
     pub(crate) fn done(&self) -> u64 {
         self.committed().iter().sum()
     }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(PATIENCE))
 }
 
 /// Settings of a client of this benchmark.

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader},
     path::Path,
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStderr, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -35,6 +35,11 @@ impl Contender {
         self.output.read_line(&mut line).unwrap();
         assert!(!line.is_empty(), "it ended before it was ready");
         line
+    }
+
+    /// What it writes to standard error, where that was piped.
+    pub(crate) fn errors(&mut self) -> ChildStderr {
+        self.child.stderr.take().unwrap()
     }
 
     pub(crate) fn id(&self) -> u32 {

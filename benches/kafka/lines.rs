@@ -38,7 +38,7 @@ impl Lines {
     }
 
     /// A line, its variables varied behind the header.
-    fn next(&mut self, index: usize) -> Vec<u8> {
+    pub(crate) fn next(&mut self, index: usize) -> Vec<u8> {
         let (sample, header) = &self.samples[index % self.samples.len()];
         let mut line = sample.clone().into_bytes();
         let mut at = *header;

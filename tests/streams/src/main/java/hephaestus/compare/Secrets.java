@@ -45,11 +45,7 @@ final class Secrets {
         this.text = text;
         this.limit = end;
         masked = 0;
-        boolean maybe = false;
-        for (int i = start; i < end && !maybe; i++) {
-            maybe = (firsts[text[i] & 0xff] & seconds[at(text, end, i + 1)] & thirds[at(text, end, i + 2)]) != 0;
-        }
-        if (!maybe && !mayHoldCard(start)) return true;
+        if (!mayHoldNeedle(start) && !holdsCard(start)) return true;
         out.clear();
         int done = start;
         for (int i = start; i < end; ) {
@@ -67,18 +63,30 @@ final class Secrets {
         return false;
     }
 
-    /** A run of digits, spaces and dashes long enough: every thirteenth byte is looked at first. */
-    private boolean mayHoldCard(int start) {
+    private boolean mayHoldNeedle(int start) {
+        byte[] text = this.text;
+        int whole = limit - 2;
+        long found = 0;
+        for (int i = start; i < whole; i++) {
+            found |= firsts[text[i] & 0xff] & seconds[text[i + 1] & 0xff] & thirds[text[i + 2] & 0xff];
+        }
+        for (int i = Math.max(start, whole); i < limit; i++) {
+            found |= firsts[text[i] & 0xff] & seconds[at(text, limit, i + 1)] & thirds[0];
+        }
+        return found != 0;
+    }
+
+    /** Every thirteenth byte is looked at first: a number is longer. */
+    private boolean holdsCard(int start) {
         for (int probe = start + MIN_DIGITS - 1; probe < limit; probe += MIN_DIGITS) {
             if (!cardByte(text[probe])) continue;
             int first = probe;
             while (first > start && cardByte(text[first - 1])) first--;
-            int end = probe;
-            int count = 0;
-            for (end = first; end < limit && cardByte(text[end]); end++) {
-                if (digit(text[end] & 0xff)) count++;
+            int end = first;
+            for (; end < limit && cardByte(text[end]); end++) {
+                boolean opens = text[end] >= '2' && text[end] <= '6' && (end == start || !digit(text[end - 1] & 0xff));
+                if (opens && card(end)) return true;
             }
-            if (count >= MIN_DIGITS) return true;
             probe = end;
         }
         return false;
