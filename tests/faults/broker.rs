@@ -28,10 +28,11 @@ pub(crate) fn missing() -> Option<String> {
 /// Kafka 4.3 forgets to end a transaction in partitions that have no leader at that moment: `getPartitionLeaderEndpoint`
 /// of `KRaftMetadataCache` gives nothing for them, as for topics that were deleted. On one broker that is all of them for
 /// as long as it is not let into the cluster, so that nothing may end a transaction then: neither the broker itself nor,
-/// see [`crate::strike`], a client. On a busy machine it must not be put out of the cluster for being late either.
+/// see [`crate::strike`], a client. That lasts as long as a session after a restart, for the broker begins with what was
+/// true before it. On a busy machine it must not be put out of the cluster for being late either.
 const PATIENT: [&str; 2] = [
-    "transaction.abort.timed.out.transaction.cleanup.interval.ms=5000",
-    "broker.session.timeout.ms=9000",
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms=15000",
+    "broker.session.timeout.ms=6000",
 ];
 
 fn script(arguments: &[&str]) -> Result<String> {
