@@ -54,8 +54,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 const LINGER_MS: u32 = 10;
 /// Pause before a request is sent again; it doubles, up to librdkafka's second.
 const RETRY_BACKOFF_MS: u32 = 10;
-/// Largest batch, in bytes: what a commit writes to a partition goes in one request, mostly.
-const BATCH_BYTES: usize = 4 << 20;
+/// Largest batch, in bytes: as much as a topic takes by default, so that a commit needs few requests to a partition.
+const BATCH_BYTES: usize = 900_000;
 /// Topics whose number of partitions is remembered.
 const MAX_TOPICS: usize = 1000;
 
