@@ -144,16 +144,23 @@ impl ClientContext for EngineContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        let code = error.rdkafka_error_code();
+        // The end of a partition is no error, though it is told as one.
+        if code == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         let reason = self.secrets.scrub(reason);
-        // That all brokers are down says less than what was said of each before.
-        let is_summary = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+        // That all brokers are down says less than what was said of each before, and is said again and again.
+        let is_summary = code == Some(RDKafkaErrorCode::AllBrokersDown);
         {
             let mut said = self.said();
             if !is_summary || said.last_error.is_none() {
                 said.last_error = Some(reason.clone());
             }
         }
-        if self.may_speak() {
+        if is_summary {
+            tracing::debug!(target: "librdkafka", client = %self.role, "{reason}");
+        } else if self.may_speak() {
             tracing::warn!(target: "librdkafka", client = %self.role, "{reason}");
         }
     }
