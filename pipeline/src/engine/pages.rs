@@ -79,7 +79,8 @@ mod tests {
     async fn every_record_comes_once_and_the_end_is_no_end_for_good() {
         let directory = tempfile::tempdir().unwrap();
         let engine = EmbeddedEngine::open(EmbeddedConfig::new(directory.path())).await.unwrap();
-        let spec = TopicSpec { name: "t".into(), partitions: 1, cleanup: Cleanup::Compact };
+        let cleanup = Cleanup::Delete { retention_ms: None, retention_bytes: None };
+        let spec = TopicSpec { name: "t".into(), partitions: 1, cleanup };
         engine.create_topics(&[spec]).await.unwrap();
         let records: Vec<NewRecord> = (0..10).map(|number| record(&number.to_string())).collect();
         engine.append(records).await.unwrap();
