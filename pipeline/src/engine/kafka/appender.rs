@@ -17,7 +17,7 @@ use rdkafka::{
     client::OAuthToken,
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
-    message::{DeliveryResult, Header, Message as _, OwnedHeaders},
+    message::{DeliveryResult, Message as _},
     producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig},
     util::Timeout,
 };
@@ -31,7 +31,8 @@ use super::{
     cluster::{Cluster, Edge, unknown},
     context::EngineContext,
     error::{Trouble, classify, classify_code},
-    reader::{Reader, to_i32},
+    message::{signed, to_headers},
+    reader::Reader,
 };
 use crate::{
     engine::{EngineError, TopicPartition},
@@ -545,16 +546,12 @@ impl Worker {
         index: usize,
         deadline: Instant,
     ) -> Result<(), KafkaError> {
-        let mut headers = OwnedHeaders::new_with_capacity(record.headers.0.len());
-        for (name, value) in &record.headers.0 {
-            headers = headers.insert(Header { key: name, value: Some(&value[..]) });
-        }
         let mut new: BaseRecord<'_, [u8], [u8], usize> =
             BaseRecord::with_opaque_to(&record.topic, index)
-                .partition(to_i32(partition))
+                .partition(signed(partition))
                 // librdkafka takes 0 for now.
                 .timestamp(record.timestamp_ms.max(1))
-                .headers(headers);
+                .headers(to_headers(&record.headers));
         if let Some(key) = &record.key {
             new = new.key(key);
         }

@@ -15,7 +15,7 @@ use rdkafka::{
 };
 use tokio::task;
 
-use super::{clients::Clients, polled::Polled, reader::to_i32};
+use super::{clients::Clients, message::signed, polled::Polled};
 use crate::engine::{EngineError, TopicPartition};
 
 /// How long the number of partitions of a topic is taken as known.
@@ -231,7 +231,7 @@ impl Cluster {
         let doing = "asking for offsets";
         let mut asked = TopicPartitionList::with_capacity(partitions.len());
         for TopicPartition { topic, partition } in partitions {
-            let added = asked.add_partition_offset(topic, to_i32(*partition), offset);
+            let added = asked.add_partition_offset(topic, signed(*partition), offset);
             added.map_err(|error| self.failed(doing, &error))?;
         }
         let answered = consumer.offsets_for_times(asked, self.clients.request_timeout());

@@ -16,7 +16,8 @@ use super::{
     clients::Clients,
     cluster::{Cluster, Edge},
     context::EngineContext,
-    reader::{Reader, to_i32},
+    message::signed,
+    reader::Reader,
 };
 use crate::engine::{EngineError, GroupOffset, GroupSpec, TopicPartition};
 
@@ -220,7 +221,7 @@ fn committed_now(
     let mut asked = TopicPartitionList::new();
     for (topic, count) in partitions {
         if *count > 0 {
-            asked.add_partition_range(topic, 0, to_i32(*count) - 1);
+            asked.add_partition_range(topic, 0, signed(*count) - 1);
         }
     }
     let answered = consumer.committed_offsets(asked, clients.request_timeout());

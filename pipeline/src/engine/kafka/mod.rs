@@ -10,6 +10,7 @@ mod context;
 mod error;
 mod groups;
 mod member;
+mod message;
 mod oauth;
 mod polled;
 mod reader;

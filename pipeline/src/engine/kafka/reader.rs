@@ -8,12 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{Consumer as _, base_consumer::PartitionQueue},
     error::{KafkaError, RDKafkaErrorCode},
-    message::{BorrowedMessage, Headers as _, Message as _},
 };
 use tokio::{sync::Notify, task, time::timeout_at};
 
@@ -22,11 +20,12 @@ use super::{
     cluster::{Cluster, Edge},
     context::EngineContext,
     error::{Trouble, classify},
+    message::{signed, to_record},
     polled::Consumer,
 };
 use crate::{
     engine::{EngineError, TopicPartition},
-    record::{Headers, Record},
+    record::Record,
 };
 
 /// Fetched and not yet read of each partition, in bytes.
@@ -195,7 +194,7 @@ impl Shared {
             let message = format!("{MOST_HELD} partitions are read at the same time");
             return Err(EngineError::Unavailable(message));
         }
-        let number = to_i32(partition.partition);
+        let number = signed(partition.partition);
         let queue = consumer.split_partition_queue(&partition.topic, number);
         let mut queue = queue.ok_or_else(|| EngineError::UnknownPartition {
             topic: partition.topic.to_string(),
@@ -239,7 +238,7 @@ impl Shared {
             let slot = slots.remove(&partition);
             let is_assigned = slot.is_some_and(|slot| slot.position().is_assigned);
             if is_assigned {
-                list.add_partition(&partition.topic, to_i32(partition.partition));
+                list.add_partition(&partition.topic, signed(partition.partition));
             }
         }
         if list.count() > 0
@@ -386,7 +385,7 @@ impl Shared {
         let consumer = self.cluster.polled().consumer()?;
         let offset = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
         let topic = &*slot.partition.topic;
-        let number = to_i32(slot.partition.partition);
+        let number = signed(slot.partition.partition);
         position.next = None;
         position.peeked = None;
         position.seen = None;
@@ -407,7 +406,7 @@ impl Shared {
     /// A partition that was assigned a moment ago cannot be moved yet: that is tried again.
     fn seek(&self, consumer: &Consumer, slot: &Slot, offset: Offset) -> Result<(), EngineError> {
         let deadline = Instant::now() + self.clients.request_timeout();
-        let number = to_i32(slot.partition.partition);
+        let number = signed(slot.partition.partition);
         loop {
             let timeout = self.clients.request_timeout();
             match consumer.seek(&slot.partition.topic, number, offset, timeout) {
@@ -492,29 +491,5 @@ impl Slot {
 
     fn idle_for(&self) -> Duration {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
-    }
-}
-
-/// A partition's number as librdkafka has it.
-pub(super) fn to_i32(partition: u32) -> i32 {
-    i32::try_from(partition).unwrap_or(i32::MAX)
-}
-
-/// A record of what librdkafka brought.
-pub(super) fn to_record(topic: Arc<str>, message: &BorrowedMessage<'_>) -> Record {
-    let mut headers = Headers::default();
-    if let Some(of_message) = message.headers() {
-        for header in of_message.iter() {
-            headers.push(header.key, Bytes::copy_from_slice(header.value.unwrap_or_default()));
-        }
-    }
-    Record {
-        topic,
-        partition: u32::try_from(message.partition()).unwrap_or_default(),
-        offset: u64::try_from(message.offset()).unwrap_or_default(),
-        timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
-        key: message.key().map(Bytes::copy_from_slice),
-        value: message.payload().map(Bytes::copy_from_slice),
-        headers,
     }
 }

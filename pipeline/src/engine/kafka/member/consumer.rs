@@ -29,6 +29,7 @@ use crate::engine::{
         clients::Clients,
         context::EngineContext,
         error::{Trouble, classify},
+        message::signed,
     },
 };
 
@@ -182,11 +183,6 @@ impl GroupContext {
         let mut noted = self.rebalanced.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *noted)
     }
-}
-
-/// librdkafka counts partitions with a sign.
-pub(super) fn signed(partition: u32) -> i32 {
-    i32::try_from(partition).unwrap_or(i32::MAX)
 }
 
 /// The consumer and its thread's state.

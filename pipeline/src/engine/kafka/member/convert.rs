@@ -1,19 +1,15 @@
 //! Messages of librdkafka to records: the bytes of a batch are copied into one allocation and shared.
-//!
-//! Header names are data from strangers; one that is not UTF-8 is left out.
 
-use std::{
-    collections::HashMap,
-    ops::Range,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use rdkafka::message::{BorrowedMessage, Headers as _, Message};
+use rdkafka::message::{BorrowedMessage, Message};
 
 use super::inbox::{Batch, weight};
-use crate::record::{Headers, Record};
+use crate::{
+    engine::kafka::message::each_header,
+    record::{Headers, Record},
+};
 
 /// Header names that are kept for reuse; those of strangers could be without end.
 const MAX_NAMES: usize = 64;
@@ -46,24 +42,10 @@ impl Batcher {
         let key = message.key().map(|key| self.copy(key));
         let value = message.payload().map(|value| self.copy(value));
         let headers_before = self.headers.len();
-        if let Some(headers) = message.headers() {
-            for index in 0..headers.count() {
-                // The binding panics where a name is not UTF-8.
-                let header = catch_unwind(AssertUnwindSafe(|| headers.try_get(index)));
-                let Ok(Some(header)) = header else {
-                    tracing::warn!(
-                        topic = message.topic(),
-                        partition = message.partition(),
-                        offset = message.offset(),
-                        "a header without a readable name is left out"
-                    );
-                    continue;
-                };
-                let name = self.name(header.key);
-                let value = self.copy(header.value.unwrap_or_default());
-                self.headers.push((name, value));
-            }
-        }
+        each_header(message, |name, value| {
+            let (name, value) = (self.name(name), self.copy(value));
+            self.headers.push((name, value));
+        });
         self.spans.push(Span {
             offset: message.offset(),
             timestamp_ms: message.timestamp().to_millis().unwrap_or(0),

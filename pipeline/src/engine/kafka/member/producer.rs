@@ -13,13 +13,13 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     consumer::{CommitMode, Consumer, ConsumerGroupMetadata},
     error::{KafkaError, RDKafkaErrorCode},
-    message::{Header, Message, OwnedHeaders},
+    message::Message,
     producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext, PurgeConfig},
     topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem},
 };
 
 use super::{
-    consumer::{GroupConsumer, signed},
+    consumer::GroupConsumer,
     mailbox::nap,
     session::{Broker, Failure, Work},
 };
@@ -30,6 +30,7 @@ use crate::{
             clients::Clients,
             context::EngineContext,
             error::{Trouble, classify, classify_code},
+            message::{signed, to_headers},
         },
     },
     partitioner::partition_for,
@@ -315,11 +316,7 @@ impl MemberProducer {
         message.key = record.key.as_deref();
         message.payload = record.value.as_deref();
         if !record.headers.0.is_empty() {
-            let mut headers = OwnedHeaders::new_with_capacity(record.headers.0.len());
-            for (name, value) in &record.headers.0 {
-                headers = headers.insert(Header { key: name, value: Some(&value[..]) });
-            }
-            message = message.headers(headers);
+            message = message.headers(to_headers(&record.headers));
         }
         loop {
             match producer.send(message) {

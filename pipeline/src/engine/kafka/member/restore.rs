@@ -19,7 +19,6 @@ use rdkafka::{
 
 use super::{
     assignment::Epoch,
-    consumer::signed,
     inbox::{Inbox, weight_of_entry},
     mailbox::{Mail, Mailbox},
     store::{Entry, Store},
@@ -30,6 +29,7 @@ use crate::engine::{
         clients::Clients,
         context::EngineContext,
         error::{Trouble, classify},
+        message::signed,
     },
 };
 
