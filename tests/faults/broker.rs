@@ -25,11 +25,9 @@ pub(crate) fn missing() -> Option<String> {
     (!is_there).then(|| format!("no Kafka in {}; tests/kafka/broker fetch gets it", jars.display()))
 }
 
-/// Kafka 4.3 forgets to end a transaction in partitions that have no leader at that moment: `getPartitionLeaderEndpoint`
-/// of `KRaftMetadataCache` gives nothing for them, as for topics that were deleted. On one broker that is all of them for
-/// as long as it is not let into the cluster, so that nothing may end a transaction then: neither the broker itself nor,
-/// see [`crate::strike`], a client. That lasts as long as a session after a restart, for the broker begins with what was
-/// true before it. On a busy machine it must not be put out of the cluster for being late either.
+/// On a busy machine it must not be put out of the cluster for being late: while its partitions have no leader, Kafka 4.3
+/// loses the ends of transactions (see `put_out` in the script), so that nothing may end one then, neither the broker
+/// itself nor, see [`crate::strike`], a client.
 const PATIENT: [&str; 2] = [
     "transaction.abort.timed.out.transaction.cleanup.interval.ms=15000",
     "broker.session.timeout.ms=6000",

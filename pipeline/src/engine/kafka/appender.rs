@@ -486,22 +486,29 @@ impl Worker {
 
     fn try_write(&mut self, batch: &[Append]) -> Result<Places, Failed> {
         self.ready().map_err(Failed::All)?;
-        let Some(producer) = &self.producer else {
+        let Some(producer) = self.producer.take() else {
             return Err(Failed::All(closed()));
         };
-        let is_transaction = self.clients.is_exactly_once();
-        if is_transaction {
-            producer.begin_transaction().map_err(|error| self.renew(&error))?;
+        if !self.clients.is_exactly_once() {
+            let written = self.send(&producer, batch);
+            let written = written.and_then(|()| self.places(&producer, batch));
+            self.producer = Some(producer);
+            return written;
         }
-        let sent = self.send(producer, batch);
-        let sent = sent.and_then(|()| self.places(producer, batch));
-        if !is_transaction {
-            return sent;
-        }
-        match sent {
-            Ok(places) => self.commit(producer, places),
+        producer.begin_transaction().map_err(|error| self.renew(&error))?;
+        let sent = self.send(&producer, batch);
+        let sent = sent.and_then(|()| self.places(&producer, batch));
+        match sent.and_then(|places| self.commit(&producer, places)) {
+            Ok(places) => {
+                self.producer = Some(producer);
+                Ok(places)
+            }
+            // librdkafka gives the numbers of records that it gave up to the next ones, which a broker that has the
+            // former takes for their repetition and drops. A new producer numbers in an epoch of its own.
             Err(failed) => {
-                self.abort(producer)?;
+                if !matches!(failed, Failed::Unknown(..)) {
+                    self.abort(&producer);
+                }
                 Err(failed)
             }
         }
@@ -642,7 +649,6 @@ impl Worker {
             match classify(&error) {
                 Trouble::Retriable(_) if Instant::now() < deadline => producer.poll(Duration::ZERO),
                 Trouble::Abortable(_) | Trouble::Moved(_) => {
-                    self.abort(producer)?;
                     return Err(Failed::All(EngineError::Unavailable(
                         self.clients.scrub(&format!("appending: {error}")),
                     )));
@@ -655,31 +661,20 @@ impl Worker {
         }
     }
 
-    fn abort(&self, producer: &AppendProducer) -> Result<(), Failed> {
+    /// Ends the transaction, so that readers need not wait until the next producer does: it has the same id.
+    fn abort(&self, producer: &AppendProducer) {
         let deadline = Instant::now() + self.clients.request_timeout();
-        let is_unanswered = producer.in_flight_count() > 0;
         // librdkafka waits for what is in flight, and rdkafka does not tell it what was acknowledged meanwhile.
         producer.purge(PurgeConfig::default().queue());
         while producer.in_flight_count() > 0 && Instant::now() < deadline {
             producer.poll(STEP);
         }
-        loop {
-            let Err(error) = producer.abort_transaction(Timeout::After(self.step(deadline))) else {
-                // What was given up is told of here.
-                producer.poll(Duration::ZERO);
-                if is_unanswered {
-                    // The numbers of records that were given up go to the next ones, which a broker that has the
-                    // former takes for their repetition and drops. A new producer numbers in an epoch of its own.
-                    let message = "appending: brokers did not answer for all records".to_owned();
-                    return Err(Failed::Renew(EngineError::Unavailable(message)));
-                }
-                return Ok(());
-            };
-            match classify(&error) {
-                Trouble::Retriable(_) if Instant::now() < deadline => producer.poll(STEP),
-                // The next producer has the same id, which ends what this one began.
-                _ => return Err(self.renew(&error)),
+        while let Err(error) = producer.abort_transaction(Timeout::After(self.step(deadline))) {
+            let may_repeat = matches!(classify(&error), Trouble::Retriable(_));
+            if !may_repeat || Instant::now() >= deadline {
+                return;
             }
+            producer.poll(STEP);
         }
     }
 

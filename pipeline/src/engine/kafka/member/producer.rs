@@ -67,6 +67,8 @@ struct Delivered {
     state: BTreeMap<u32, u64>,
     /// The first record that was not taken: why, and its topic and partition.
     failure: Option<(RDKafkaErrorCode, String, i32)>,
+    /// A record was given up, whether a broker has it or not.
+    is_given_up: bool,
 }
 
 /// Takes delivery reports on the thread that polls.
@@ -122,6 +124,7 @@ impl ProducerContext for ProducerCallbacks {
                 let is_purged =
                     matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight);
                 let mut delivered = lock(&self.delivered);
+                delivered.is_given_up = true;
                 if !is_purged && delivered.failure.is_none() {
                     delivered.failure =
                         Some((code, message.topic().to_owned(), message.partition()));
@@ -486,7 +489,10 @@ impl Broker for MemberProducer {
         }
         if !self.is_settling {
             self.drop_reports(producer, ANSWERS);
-            let is_unanswered = self.is_unanswered || producer.in_flight_count() > 0;
+            // librdkafka gives up what is queued where a transaction fails, and reports that before this is asked for.
+            let is_unanswered = self.is_unanswered
+                || lock(&self.delivered).is_given_up
+                || producer.in_flight_count() > 0;
             // It throws away what is queued, and then waits for reports that nobody takes meanwhile.
             let begun = producer.abort_transaction(FIRST_ABORT).map_err(|e| self.trouble(&e));
             let aborted = match begun {
