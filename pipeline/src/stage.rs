@@ -2,7 +2,7 @@
 //!
 //! No engine in its signature; tested with plain values.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use hephaestus_schemas::{
@@ -177,7 +177,7 @@ pub struct Effects<O> {
     /// Records to write, in order.
     pub emitted: Vec<Emitted<O>>,
     /// Timers of the key to set (`Some`, milliseconds since 1970 UTC) or to cancel (`None`), in order.
-    pub timers: Vec<(String, Option<i64>)>,
+    pub timers: Vec<(Cow<'static, str>, Option<i64>)>,
 }
 
 impl<O> Default for Effects<O> {
@@ -198,12 +198,12 @@ impl<O> Effects<O> {
     }
 
     /// Sets the key's timer of that name; one that is set is moved.
-    pub fn set_timer(&mut self, name: impl Into<String>, at_ms: i64) {
+    pub fn set_timer(&mut self, name: impl Into<Cow<'static, str>>, at_ms: i64) {
         self.timers.push((name.into(), Some(at_ms)));
     }
 
     /// Cancels the key's timer of that name.
-    pub fn cancel_timer(&mut self, name: impl Into<String>) {
+    pub fn cancel_timer(&mut self, name: impl Into<Cow<'static, str>>) {
         self.timers.push((name.into(), None));
     }
 }

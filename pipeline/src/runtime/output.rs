@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 
 use crate::{
     record::{Headers, ORIGIN, Origins, Record, STAGE, TRACEPARENT},
@@ -15,7 +16,7 @@ pub(crate) struct OutputHeaders {
     traceparent_name: Arc<str>,
     origin_name: Arc<str>,
     stage_name: Arc<str>,
-    topics: HashMap<&'static str, Arc<str>>,
+    topics: HashMap<&'static str, Arc<str>, RandomState>,
 }
 
 impl OutputHeaders {

@@ -271,9 +271,13 @@ impl<S: Stage> Workbench<S> {
         }
         for (name, at_ms) in effects.timers {
             match at_ms {
-                Some(at_ms) => pass.keyed.timers.insert(name, at_ms),
-                None => pass.keyed.timers.remove(&name),
-            };
+                None => drop(pass.keyed.timers.remove(&*name)),
+                Some(at_ms) => match pass.keyed.timers.get_mut(&*name) {
+                    // A timer that is set with every record is moved.
+                    Some(set) => *set = at_ms,
+                    None => drop(pass.keyed.timers.insert(name.into_owned(), at_ms)),
+                },
+            }
         }
         for emitted in effects.emitted {
             pass.records.push(self.encode(emitted, record, &context)?);

@@ -28,7 +28,7 @@ const MAX_SEGMENT: usize = 24;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     /// What is published.
-    pub log: ClassifiedLog,
+    pub log: Box<ClassifiedLog>,
     /// Offset of the first record.
     pub first_offset: u64,
     /// Offset of the last record.
@@ -114,7 +114,7 @@ impl View<'_> {
     pub fn into_event(self) -> Event {
         let event = self.event;
         Event {
-            log: self.into_log(),
+            log: Box::new(self.into_log()),
             first_offset: event.first_offset,
             last_offset: event.last_offset,
             gaps: event.gaps.clone(),

@@ -1,6 +1,7 @@
 //! The stage: assembles the lines of each source, classifies events, and shares what is learned of patterns.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -140,10 +141,9 @@ impl Input for RawRecord {
 
 /// What the classifier writes.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "nearly all of them are events")]
 pub enum Written {
-    /// An event.
-    Event(ClassifiedLog),
+    /// An event. It is moved several times on its way, and is large.
+    Event(Box<ClassifiedLog>),
     /// A pattern that is new, or an alias that was learned.
     Pattern(Pattern),
 }
@@ -165,7 +165,7 @@ impl Output for Written {
 
     fn encode(&self, codec: &Codec) -> Result<Option<Bytes>, EncodeError> {
         let bytes = match self {
-            Self::Event(event) => codec.encode(self.topic(), event),
+            Self::Event(event) => codec.encode(self.topic(), &**event),
             Self::Pattern(pattern) => codec.encode(self.topic(), pattern),
         };
         bytes.map(Some)
@@ -182,10 +182,10 @@ impl State for SourceState {
     }
 }
 
-fn source_of(key: Option<&Bytes>) -> String {
+fn source_of(key: Option<&Bytes>) -> Cow<'_, str> {
     match key {
-        Some(key) if !key.is_empty() => String::from_utf8_lossy(key).into_owned(),
-        _ => UNKNOWN_SOURCE.to_owned(),
+        Some(key) if !key.is_empty() => String::from_utf8_lossy(key),
+        _ => UNKNOWN_SOURCE.into(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The thread of a session: takes commits in order, and brings the local copy of the state up to each.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -17,7 +17,7 @@ use super::{
     mailbox::{Mail, Mailbox},
     producer::MemberProducer,
     session::{Outcome, Session, Terms, Work},
-    store::{Entry, Store},
+    store::{Checkpoint, Entry, Store},
 };
 use crate::engine::{Commit, EngineError, TopicPartition, kafka::error::Trouble};
 
@@ -25,6 +25,8 @@ use crate::engine::{Commit, EngineError, TopicPartition, kafka::error::Trouble};
 const MAX_WAITING: usize = 8;
 /// How often an idle session serves its client: logs, tokens.
 const IDLE: Duration = Duration::from_millis(500);
+/// How often it is noted how far in the changelog the local copy is. After a crash so much of it is read anew.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a commit that is under way may still take once the member is stopped.
 const LAST_COMMIT: Duration = Duration::from_secs(5);
 
@@ -50,6 +52,8 @@ pub(super) struct Committer {
     /// Makes the notes of this member's commits unlike those of any other.
     name: String,
     commits: u64,
+    /// Partition of the changelog to when its checkpoint was noted.
+    checkpoints: BTreeMap<u32, Instant>,
 }
 
 impl Committer {
@@ -63,7 +67,17 @@ impl Committer {
         let orders: Orders = Arc::new(Mailbox::new(MAX_WAITING));
         let session = Session::new(producer, instance);
         let name = format!("{:016x}", fastrand::u64(..));
-        (Self { orders: orders.clone(), session, inbox, store, stop, name, commits: 0 }, orders)
+        let committer = Self {
+            orders: orders.clone(),
+            session,
+            inbox,
+            store,
+            stop,
+            name,
+            commits: 0,
+            checkpoints: BTreeMap::new(),
+        };
+        (committer, orders)
     }
 
     /// Runs until the member is stopped or gone; the commits asked for before are done first.
@@ -119,8 +133,9 @@ impl Committer {
                 }
             }
         }
+        let noted = self.changelog_ends(&work);
         let mut outcome = self.session.run(&work, &terms);
-        if let Err(error) = self.keep_state(&work, &outcome) {
+        if let Err(error) = self.keep_state(&work, &outcome, &noted) {
             outcome = Outcome::Refused(error);
         }
         // Who asked may have gone; what is done is done.
@@ -137,8 +152,33 @@ impl Committer {
         })
     }
 
+    /// Ends of the changelog's partitions that a commit writes to, where it is time to note them. That the commit then
+    /// goes through says that nobody else has written there before.
+    fn changelog_ends(&mut self, work: &Work) -> BTreeMap<u32, u64> {
+        let mut ends = BTreeMap::new();
+        let Some(state_topic) = self.session.broker.state_topic() else { return ends };
+        let of_state = work.records.iter().filter(|record| record.topic == state_topic);
+        let partitions: BTreeSet<u32> = of_state.filter_map(|record| record.partition).collect();
+        for partition in partitions {
+            let noted = self.checkpoints.get(&partition);
+            if noted.is_some_and(|noted| noted.elapsed() < CHECKPOINT_INTERVAL) {
+                continue;
+            }
+            if let Some(end) = self.session.broker.end_of(&state_topic, partition) {
+                ends.insert(partition, end);
+            }
+        }
+        ends
+    }
+
     /// Brings the local copy up to a commit that went through; where that is not known, it is not relied on any more.
-    fn keep_state(&mut self, work: &Work, outcome: &Outcome) -> Result<(), EngineError> {
+    /// `noted` are ends of the changelog before the commit.
+    fn keep_state(
+        &mut self,
+        work: &Work,
+        outcome: &Outcome,
+        noted: &BTreeMap<u32, u64>,
+    ) -> Result<(), EngineError> {
         let (Some(store), Some(state_topic)) = (&self.store, self.session.broker.state_topic())
         else {
             return Ok(());
@@ -157,13 +197,17 @@ impl Committer {
                 of_partition.push((key.clone(), record.value.clone()));
             }
         }
-        let offsets = self.session.broker.take_state_offsets();
         for (partition, entries) in entries {
-            if is_committed {
-                store.apply(partition, &entries, offsets.get(&partition).copied())?;
-            } else {
-                store.apply(partition, &[], None)?;
+            if !is_committed {
+                store.apply(partition, &[], Checkpoint::Unknown)?;
+                continue;
             }
+            let mut checkpoint = Checkpoint::Kept;
+            if let Some(end) = noted.get(&partition) {
+                self.checkpoints.insert(partition, Instant::now());
+                checkpoint = Checkpoint::At(*end);
+            }
+            store.apply(partition, &entries, checkpoint)?;
         }
         Ok(())
     }

@@ -3,11 +3,12 @@
 //! Every call lasts a second or so at most and can be made again, so that a member that is stopped never hangs in one.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
+use foldhash::fast::RandomState;
 use rdkafka::{
     client::{ClientContext, OAuthToken},
     config::RDKafkaLogLevel,
@@ -50,21 +51,29 @@ const FIRST_ABORT: Duration = Duration::from_millis(5);
 /// First pause before a call is made again; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// Time for records to gather to a batch; a commit's records come all at once. librdkafka has one request of a
-/// partition in flight, and spins while others that have waited so long stand behind it.
-const LINGER_MS: u32 = 10;
+/// Time for records to gather to a batch: longer than it takes to hand one over.
+const LINGER_MS: u32 = 5;
 /// Pause before a request is sent again; it doubles, up to librdkafka's second.
 const RETRY_BACKOFF_MS: u32 = 10;
 /// Largest batch, in bytes: as much as a topic takes by default, so that a commit needs few requests to a partition.
 const BATCH_BYTES: usize = 900_000;
+/// What a record takes in a batch beside its key, value and headers, about.
+const RECORD_OVERHEAD: usize = 64;
 /// Topics whose number of partitions is remembered.
 const MAX_TOPICS: usize = 1000;
+
+/// The records of a commit that go to one partition.
+#[derive(Default)]
+struct Queue<'a> {
+    partition: Option<u32>,
+    records: Vec<&'a NewRecord>,
+    /// The first that is not handed over.
+    next: usize,
+}
 
 /// What became of what was produced.
 #[derive(Debug, Default)]
 struct Delivered {
-    /// Changelog partition to the offset behind the last of this commit's entries.
-    state: BTreeMap<u32, u64>,
     /// The first record that was not taken: why, and its topic and partition.
     failure: Option<(RDKafkaErrorCode, String, i32)>,
     /// A record was given up, whether a broker has it or not.
@@ -100,23 +109,11 @@ impl ClientContext for ProducerCallbacks {
     }
 }
 
-/// Marks a record of the changelog in its delivery report.
-const OF_STATE: usize = 1;
-
 impl ProducerContext for ProducerCallbacks {
-    type DeliveryOpaque = usize;
+    type DeliveryOpaque = ();
 
-    fn delivery(&self, result: &DeliveryResult<'_>, kind: usize) {
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         match result {
-            Ok(message) if kind == OF_STATE => {
-                let partition = u32::try_from(message.partition());
-                let offset = u64::try_from(message.offset());
-                if let (Ok(partition), Ok(offset)) = (partition, offset) {
-                    let mut delivered = lock(&self.delivered);
-                    let next = delivered.state.entry(partition).or_default();
-                    *next = (*next).max(offset + 1);
-                }
-            }
             Ok(_) => {}
             Err((error, message)) => {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
@@ -155,7 +152,7 @@ pub(super) struct MemberProducer {
     /// Offsets of a commit that is no transaction, until it is committed.
     offsets: Option<TopicPartitionList>,
     /// Topic to its number of partitions.
-    topics: HashMap<Arc<str>, u32>,
+    topics: HashMap<Arc<str>, u32, RandomState>,
 }
 
 impl MemberProducer {
@@ -176,13 +173,15 @@ impl MemberProducer {
             is_unanswered: false,
             metadata: None,
             offsets: None,
-            topics: HashMap::new(),
+            topics: HashMap::default(),
         }
     }
 
-    /// Changelog partition to the offset behind the last entry of the commit before.
-    pub(super) fn take_state_offsets(&mut self) -> BTreeMap<u32, u64> {
-        std::mem::take(&mut lock(&self.delivered).state)
+    /// The end of a partition, as a reader of committed records sees it; nothing where the brokers do not tell at once.
+    pub(super) fn end_of(&self, topic: &str, partition: u32) -> Option<u64> {
+        let client = self.producer.as_ref()?.client();
+        let (_, end) = client.fetch_watermarks(topic, signed(partition), CALL).ok()?;
+        u64::try_from(end).ok()
     }
 
     pub(super) fn state_topic(&self) -> Option<Arc<str>> {
@@ -231,14 +230,12 @@ impl MemberProducer {
         own.push(("linger.ms", LINGER_MS.to_string()));
         // While the transaction before is being ended, the next one's offsets are refused for a moment.
         own.push(("retry.backoff.ms", RETRY_BACKOFF_MS.to_string()));
-        let batch_bytes = BATCH_BYTES.min(self.clients.max_message_bytes());
-        own.push(("batch.size", batch_bytes.to_string()));
+        own.push(("batch.size", self.batch_bytes().to_string()));
         own.push(("batch.num.messages", "100000".to_owned()));
         own.push(("queue.buffering.max.messages", "1000000".to_owned()));
         let timeout_ms = self.clients.config().transaction_timeout.as_millis();
         own.push(("message.timeout.ms", timeout_ms.to_string()));
-        // Offsets are needed of changelog entries alone; reports of the rest would cost time.
-        own.push(("delivery.report.only.error", self.state_topic.is_none().to_string()));
+        own.push(("delivery.report.only.error", "true".to_owned()));
         if let Some(id) = &self.transactional_id {
             own.push(("transactional.id", id.clone()));
         }
@@ -308,13 +305,31 @@ impl MemberProducer {
         }
     }
 
+    /// Hands over as many records as a batch takes.
+    fn send_batch(&self, queue: &mut Queue<'_>) -> Result<(), Failure> {
+        let mut left = self.batch_bytes();
+        while let Some(record) = queue.records.get(queue.next) {
+            let bytes = record.size() + RECORD_OVERHEAD;
+            if bytes > left && left < self.batch_bytes() {
+                break;
+            }
+            left = left.saturating_sub(bytes);
+            queue.next += 1;
+            self.send(record, queue.partition)?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of the largest batch.
+    fn batch_bytes(&self) -> usize {
+        BATCH_BYTES.min(self.clients.max_message_bytes())
+    }
+
     /// Hands one record over, waiting for room in the queue.
     fn send(&self, record: &NewRecord, partition: Option<u32>) -> Result<(), Failure> {
         let producer = self.producer()?;
-        let is_state = self.state_topic.as_ref() == Some(&record.topic);
-        let kind = if is_state { OF_STATE } else { 0 };
-        let mut message = BaseRecord::<[u8], [u8], usize>::with_opaque_to(&record.topic, kind)
-            .timestamp(record.timestamp_ms);
+        let mut message =
+            BaseRecord::<[u8], [u8]>::to(&record.topic).timestamp(record.timestamp_ms);
         message.partition = partition.map(signed);
         message.key = record.key.as_deref();
         message.payload = record.value.as_deref();
@@ -440,14 +455,29 @@ impl Broker for MemberProducer {
 
     fn produce(&mut self, records: &Records) -> Result<(), Failure> {
         // All partitions are found before the first record is handed over.
-        let mut partitions = Vec::with_capacity(records.len());
+        let mut queues: HashMap<(usize, Option<u32>), Queue<'_>, RandomState> = HashMap::default();
         for record in records {
-            partitions.push(self.partition_of(record)?);
+            let partition = self.partition_of(record)?;
+            let topic = record.topic.as_ptr().addr();
+            let queue = queues.entry((topic, partition)).or_default();
+            queue.partition = partition;
+            queue.records.push(record);
         }
-        for (record, partition) in records.iter().zip(partitions) {
-            self.send(record, partition)?;
+        let mut queues: Vec<Queue<'_>> = queues.into_values().collect();
+        // librdkafka has one request of a partition in flight, and its thread spins while records stand behind it: each
+        // partition gets a batch, and the next one when all are answered for.
+        loop {
+            for queue in &mut queues {
+                self.send_batch(queue)?;
+            }
+            queues.retain(|queue| queue.next < queue.records.len());
+            if queues.is_empty() {
+                return Ok(());
+            }
+            while self.producer()?.in_flight_count() > 0 {
+                self.step()?;
+            }
         }
-        Ok(())
     }
 
     fn send_offsets(&mut self, work: &Work) -> Result<(), Trouble> {

@@ -21,7 +21,7 @@ use super::{
     assignment::Epoch,
     inbox::{Inbox, weight_of_entry},
     mailbox::{Mail, Mailbox},
-    store::{Entry, Store},
+    store::{Checkpoint, Entry, Store},
 };
 use crate::engine::{
     EngineError,
@@ -471,7 +471,7 @@ impl RestoreThread {
             let Stage::Reading { next, .. } = restoring.stage else { continue };
             if !restoring.pending.is_empty() {
                 let entries = std::mem::take(&mut restoring.pending);
-                self.store.apply(*partition, &entries, Some(next))?;
+                self.store.apply(*partition, &entries, Checkpoint::At(next))?;
             }
         }
         self.pending_bytes = 0;
@@ -480,7 +480,7 @@ impl RestoreThread {
 
     /// The copy is complete up to `next`: the partition can be served.
     fn finish(&mut self, partition: u32, next: u64) -> Result<(), EngineError> {
-        self.store.apply(partition, &[], Some(next))?;
+        self.store.apply(partition, &[], Checkpoint::At(next))?;
         if let Some(restoring) = self.partitions.remove(&partition) {
             if let Stage::Reading { records, .. } = restoring.stage {
                 tracing::info!(topic = %self.state_topic, partition, records, "state is restored");

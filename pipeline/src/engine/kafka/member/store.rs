@@ -38,6 +38,17 @@ const IDENTITY: TableDefinition<'_, &str, &str> = TableDefinition::new("identity
 /// Partition to the changelog's next offset and the time of the note, in milliseconds since 1970.
 const CHECKPOINTS: TableDefinition<'_, u32, (u64, i64)> = TableDefinition::new("checkpoints");
 
+/// How far in the changelog a partition of the copy is, after changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Checkpoint {
+    /// Everything before this offset is in it.
+    At(u64),
+    /// As it was: what the changes come from lies behind it, and may be read once more.
+    Kept,
+    /// Not known: next time the changelog is read from its start.
+    Unknown,
+}
+
 /// A change of an entry: its key, and its value or none where it is removed.
 pub(super) type Entry = (Bytes, Option<Bytes>);
 
@@ -192,12 +203,12 @@ impl Store {
         transaction.commit().map_err(broken)
     }
 
-    /// Applies changes in order. `next` is the changelog's offset behind the last of them.
+    /// Applies changes in order.
     pub(super) fn apply(
         &self,
         partition: u32,
         entries: &[Entry],
-        next: Option<u64>,
+        checkpoint: Checkpoint,
     ) -> Result<(), EngineError> {
         let mut transaction = self.begin()?;
         let bytes: usize = entries
@@ -216,13 +227,13 @@ impl Store {
                     None => drop(table.remove(&key[..]).map_err(broken)?),
                 }
             }
-            let mut checkpoints = transaction.open_table(CHECKPOINTS).map_err(broken)?;
-            match next {
-                Some(next) => {
-                    checkpoints.insert(partition, (next, clock::now_ms())).map_err(broken)?;
-                }
-                // Where the changelog has gone to is not known: next time it is read from the start.
-                None => drop(checkpoints.remove(partition).map_err(broken)?),
+            if checkpoint != Checkpoint::Kept {
+                let mut checkpoints = transaction.open_table(CHECKPOINTS).map_err(broken)?;
+                let next = match checkpoint {
+                    Checkpoint::At(next) => checkpoints.insert(partition, (next, clock::now_ms())),
+                    _ => checkpoints.remove(partition),
+                };
+                drop(next.map_err(broken)?);
             }
         }
         transaction.commit().map_err(broken)
@@ -321,9 +332,9 @@ mod tests {
     fn what_was_applied_is_read_by_partition_and_in_key_order() {
         let store = Store::temporary(&identity("c")).unwrap();
         assert_eq!(store.get(0, b"a").unwrap(), None);
-        store.apply(0, &[entry("b", Some("1")), entry("a", Some("1"))], Some(2)).unwrap();
-        store.apply(1, &[entry("z", Some("9"))], Some(1)).unwrap();
-        store.apply(0, &[entry("b", None), entry("c", Some("3"))], Some(5)).unwrap();
+        store.apply(0, &[entry("b", Some("1")), entry("a", Some("1"))], Checkpoint::At(2)).unwrap();
+        store.apply(1, &[entry("z", Some("9"))], Checkpoint::At(1)).unwrap();
+        store.apply(0, &[entry("b", None), entry("c", Some("3"))], Checkpoint::At(5)).unwrap();
         assert_eq!(store.get(0, b"a").unwrap().as_deref(), Some(&b"1"[..]));
         assert_eq!(store.get(0, b"b").unwrap(), None);
         let keys = |after: Option<&[u8]>, limit| -> Vec<Bytes> {
@@ -353,10 +364,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("copy");
         let store = Store::open(&path, &identity("c")).unwrap();
-        store.apply(0, &[entry("a", Some("1"))], Some(7)).unwrap();
-        store.apply(1, &[entry("a", Some("1"))], Some(7)).unwrap();
+        store.apply(0, &[entry("a", Some("1"))], Checkpoint::At(7)).unwrap();
+        store.apply(1, &[entry("a", Some("1"))], Checkpoint::At(7)).unwrap();
         // The outcome of this one was not known.
-        store.apply(1, &[entry("a", Some("2"))], None).unwrap();
+        store.apply(1, &[entry("a", Some("2"))], Checkpoint::Unknown).unwrap();
         store.settle().unwrap();
         let second = Store::open_within(&path, &identity("c"), Duration::ZERO);
         assert!(matches!(second, Err(EngineError::Fatal(_))), "opened twice");
@@ -374,7 +385,7 @@ mod tests {
     #[test]
     fn a_checkpoint_that_is_too_old_is_none() {
         let store = Store::temporary(&identity("c")).unwrap();
-        store.apply(0, &[entry("a", Some("1"))], Some(7)).unwrap();
+        store.apply(0, &[entry("a", Some("1"))], Checkpoint::At(7)).unwrap();
         let long_ago = clock::now_ms() - LONGEST_ABSENCE.as_millis() as i64 - 1;
         let transaction = store.begin().unwrap();
         transaction.open_table(CHECKPOINTS).unwrap().insert(0, (7, long_ago)).unwrap();
