@@ -53,7 +53,8 @@ async fn run(seed: u64, lasts: Duration) -> Account {
     let directory = tempfile::tempdir().unwrap();
     let mut account = Account::new(seed);
     let broker = Broker::start(&directory.path().join("kafka")).await.unwrap();
-    let started = Pipeline::start(directory.path(), &broker.bootstrap_servers(), seed).await;
+    let servers = broker.bootstrap_servers();
+    let started = Pipeline::start(directory.path(), &servers, "development", seed).await;
     let mut pipeline = started.unwrap();
     come_to_rest(&mut pipeline, &mut account).await.unwrap();
     let started = Instant::now();
@@ -104,7 +105,8 @@ async fn failover() {
     let directory = tempfile::tempdir().unwrap();
     let mut account = Account::new(number_of("HEPHAESTUS_TEST_SEED").unwrap_or(SEED));
     let cluster = Cluster::start(&directory.path().join("kafka"), BROKERS).unwrap();
-    let started = Pipeline::start(directory.path(), &cluster.bootstrap_servers, account.seed).await;
+    let servers = &cluster.bootstrap_servers;
+    let started = Pipeline::start(directory.path(), servers, "production", account.seed).await;
     let mut pipeline = started.unwrap();
     come_to_rest(&mut pipeline, &mut account).await.unwrap();
     for broker in (1..=BROKERS).cycle().take(BROKERS * FAILOVERS) {
@@ -116,6 +118,10 @@ async fn failover() {
         cluster.up().unwrap();
         supervise(&mut pipeline, &mut account).unwrap();
         come_to_rest(&mut pipeline, &mut account).await.unwrap();
+        if !account.wrong.is_empty() {
+            eprintln!("their logs are kept in {}", directory.keep().display());
+            break;
+        }
     }
     println!("{}", account.markdown());
     assert!(account.wrong.is_empty());

@@ -47,7 +47,7 @@ impl ClassifierModel {
         events.extend(self.classifier.flush(state, &source));
         for event in events {
             let place = Place { partition: record.partition, offset: event.first_offset };
-            self.events.insert(place, event.log);
+            self.events.insert(place, *event.log);
         }
     }
 

@@ -25,10 +25,10 @@ const APPLIES: usize = 5;
 /// Longest start of the whole.
 const START: Duration = Duration::from_secs(180);
 
-/// Time-outs are short, so that faults outlast them.
-fn configuration(repository: &Path) -> String {
+/// Time-outs are short, so that faults outlast them. One broker keeps one copy of each partition, several keep three.
+fn configuration(repository: &Path, profile: &str) -> String {
     format!(
-        "[kafka]\nsession_timeout = \"8s\"\ntransaction_timeout = \"8s\"\nrequest_timeout = \"5s\"\n\n\
+        "[topology]\nprofile = {profile:?}\n\n[kafka]\nsession_timeout = \"8s\"\ntransaction_timeout = \"8s\"\nrequest_timeout = \"5s\"\n\n\
          [limits]\ncommit_interval = \"100ms\"\ndrain = \"2s\"\n\n\
          [[node]]\nname = \"shop\"\nsources = [\"**\"]\nrepository = {repository:?}\n\
          threshold_count = 20\nthreshold_window = \"10m\"\ncooldown = \"0s\"\n"
@@ -85,15 +85,16 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Makes the topics and starts the stages on these brokers, in a directory.
+    /// Makes the topics with a profile and starts the stages on these brokers, in a directory.
     pub(crate) async fn start(
         directory: &Path,
         bootstrap_servers: &str,
+        profile: &str,
         seed: u64,
     ) -> Result<Self> {
         let repository = directory.join("shop");
         make_repository(&repository)?;
-        std::fs::write(directory.join("hephaestus.toml"), configuration(&repository))?;
+        std::fs::write(directory.join("hephaestus.toml"), configuration(&repository, profile))?;
         let (registry_url, registry) = serve_registry().await?;
         let surroundings = Surroundings {
             directory: directory.to_owned(),

@@ -22,7 +22,7 @@ use rdkafka::{
     types::RDKafkaRespErr,
 };
 
-use super::{assignment::Epoch, convert::Batcher, inbox::Inbox, mailbox::Bell, restore::Restorer};
+use super::{assignment::Epoch, convert::Batcher, inbox::Inbox, mailbox::Bell, restorer::Restorer};
 use crate::engine::{
     EngineError,
     kafka::{

@@ -8,12 +8,14 @@ mod broker_tests;
 mod committer;
 mod consumer;
 mod convert;
+mod delivery;
 mod inbox;
 mod mailbox;
 #[cfg(test)]
 mod mock_tests;
 mod producer;
 mod restore;
+mod restorer;
 mod session;
 mod state;
 mod store;
@@ -29,6 +31,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::sync::oneshot;
 
 use self::{
@@ -36,12 +39,13 @@ use self::{
     consumer::{Fetcher, FetcherSettings},
     inbox::Inbox,
     producer::MemberProducer,
-    restore::{RestoreSettings, RestoreThread, Restorer},
+    restore::{RestoreSettings, RestoreThread},
+    restorer::Restorer,
     session::Outcome,
     state::MemberState,
     store::{Identity, Store},
 };
-use super::clients::Clients;
+use super::{clients::Clients, context::EngineContext};
 use crate::engine::{
     Commit, CommitError, EngineError, GroupSpec, Member, Polled, StateReader, TopicPartition,
 };
@@ -144,7 +148,7 @@ fn open_store(
     state_topic: &Arc<str>,
     session: u32,
 ) -> Result<Store, EngineError> {
-    let cluster = restore::cluster_id(clients, CLUSTER_TIMEOUT)?;
+    let cluster = cluster_id(clients)?;
     let identity = Identity { cluster, topic: state_topic.to_string() };
     let Some(directory) = &clients.config().state_dir else { return Store::temporary(&identity) };
     std::fs::create_dir_all(directory).map_err(|error| {
@@ -152,6 +156,19 @@ fn open_store(
     })?;
     let path: PathBuf = directory.join(format!("{}-{session}.redb", spec.group));
     Store::open(&path, &identity)
+}
+
+/// Id of the cluster, as every broker of it tells.
+fn cluster_id(clients: &Clients) -> Result<String, EngineError> {
+    let own = [("enable.auto.commit", "false".to_owned())];
+    let asking: BaseConsumer<EngineContext> = clients.create(&own, clients.context("restore"))?;
+    asking.client().fetch_cluster_id(CLUSTER_TIMEOUT).ok_or_else(|| {
+        let last = asking.client().context().last_error();
+        EngineError::Unavailable(clients.scrub(&format!(
+            "the cluster does not answer{}",
+            last.map_or(String::new(), |last| format!(": {last}"))
+        )))
+    })
 }
 
 /// Settings of the consumer of a member that may come to own every partition.

@@ -4,23 +4,21 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
     time::{Duration, Instant},
 };
 
 use foldhash::fast::RandomState;
 use rdkafka::{
-    client::{ClientContext, OAuthToken},
-    config::RDKafkaLogLevel,
     consumer::{CommitMode, Consumer, ConsumerGroupMetadata},
     error::{KafkaError, RDKafkaErrorCode},
-    message::Message,
-    producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext, PurgeConfig},
+    producer::{BaseProducer, BaseRecord, Producer, PurgeConfig},
     topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem},
 };
 
 use super::{
     consumer::GroupConsumer,
+    delivery::{Delivered, ProducerCallbacks, lock},
     mailbox::nap,
     session::{Broker, Failure, Work},
 };
@@ -29,7 +27,6 @@ use crate::{
         EngineError, Records, TopicPartition,
         kafka::{
             clients::Clients,
-            context::EngineContext,
             error::{Trouble, classify, classify_code},
             message::{signed, to_headers},
         },
@@ -69,70 +66,6 @@ struct Queue<'a> {
     records: Vec<&'a NewRecord>,
     /// The first that is not handed over.
     next: usize,
-}
-
-/// What became of what was produced.
-#[derive(Debug, Default)]
-struct Delivered {
-    /// The first record that was not taken: why, and its topic and partition.
-    failure: Option<(RDKafkaErrorCode, String, i32)>,
-    /// A record was given up, whether a broker has it or not.
-    is_given_up: bool,
-}
-
-/// Takes delivery reports on the thread that polls.
-struct ProducerCallbacks {
-    engine: EngineContext,
-    delivered: Arc<Mutex<Delivered>>,
-}
-
-impl ClientContext for ProducerCallbacks {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = EngineContext::ENABLE_REFRESH_OAUTH_TOKEN;
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.engine.log(level, facility, message);
-    }
-
-    fn stats_raw(&self, statistics: &[u8]) {
-        self.engine.stats_raw(statistics);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.engine.error(error, reason);
-    }
-
-    fn generate_oauth_token(
-        &self,
-        config: Option<&str>,
-    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        self.engine.generate_oauth_token(config)
-    }
-}
-
-impl ProducerContext for ProducerCallbacks {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        match result {
-            Ok(_) => {}
-            Err((error, message)) => {
-                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-                // What was thrown away by an abort says nothing about why.
-                let is_purged =
-                    matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight);
-                let mut delivered = lock(&self.delivered);
-                delivered.is_given_up = true;
-                if !is_purged && delivered.failure.is_none() {
-                    delivered.failure =
-                        Some((code, message.topic().to_owned(), message.partition()));
-                }
-            }
-        }
-    }
-}
-
-fn lock(delivered: &Mutex<Delivered>) -> MutexGuard<'_, Delivered> {
-    delivered.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A member's producer, and the group it commits for.

@@ -21,6 +21,7 @@ use super::{
     assignment::Epoch,
     inbox::{Inbox, weight_of_entry},
     mailbox::{Mail, Mailbox},
+    restorer::{Job, Restorer, jobs},
     store::{Checkpoint, Entry, Store},
 };
 use crate::engine::{
@@ -43,59 +44,16 @@ const RETRY: Duration = Duration::from_millis(250);
 const OPEN_RETRY: Duration = Duration::from_millis(20);
 /// How often progress is told.
 const PROGRESS: Duration = Duration::from_secs(2);
+/// How long after the transactions' time-out the brokers have ended each that was left open, at the latest.
+const CLEANING: Duration = Duration::from_secs(60);
+/// How often one that they have not ended is told of.
+const REMIND: Duration = Duration::from_secs(60);
 /// Changes that are applied at once, in bytes, about.
 const APPLY_BYTES: usize = 4 << 20;
-/// Rebalances that may wait for this thread: far more than can happen while it asks one question.
-const MAX_WAITING: usize = 10_000;
 /// Longest wait for more of a changelog.
 const READ_WAIT: Duration = Duration::from_millis(100);
 
 type Reader = BaseConsumer<EngineContext>;
-
-/// Where partitions go to be restored.
-pub(super) enum Restorer {
-    /// There is no state: a partition is served at once.
-    Stateless(Arc<Inbox>),
-    /// The thread that restores; it ends when this is stopped.
-    Thread(Arc<Mailbox<Job>>),
-}
-
-/// Partitions to be restored.
-pub(super) struct Job {
-    partitions: Vec<u32>,
-    epoch: Epoch,
-}
-
-impl Restorer {
-    /// Begins to restore; the inbox is told of each partition that is ready.
-    pub(super) fn restore(&self, partitions: Vec<u32>, epoch: Epoch) {
-        match self {
-            Self::Stateless(inbox) => {
-                for partition in partitions {
-                    inbox.ready(partition, epoch);
-                }
-            }
-            Self::Thread(jobs) => {
-                if !jobs.push(Job { partitions, epoch }) {
-                    tracing::error!("partitions are not restored, the thread for it has ended");
-                }
-            }
-        }
-    }
-
-    /// Ends the thread as soon as it looks up.
-    pub(super) fn stop(&self) {
-        if let Self::Thread(jobs) = self {
-            jobs.close();
-        }
-    }
-}
-
-impl Drop for Restorer {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
 
 /// What a partition waits for.
 #[derive(Debug, Clone, Copy)]
@@ -113,6 +71,8 @@ enum Stage {
 struct Restoring {
     epoch: Epoch,
     stage: Stage,
+    /// When it began, or was last told to take too long.
+    since: Instant,
     not_before: Instant,
     /// Read, and not yet in the copy.
     pending: Vec<Entry>,
@@ -133,6 +93,8 @@ pub(super) struct RestoreThread {
     partitions: BTreeMap<u32, Restoring>,
     pending_bytes: usize,
     told: Instant,
+    /// No transaction is open for longer, unless the brokers have forgotten it.
+    longest_open: Duration,
 }
 
 /// What a restore is made of.
@@ -171,8 +133,7 @@ impl RestoreThread {
         let make = |own: &[(&str, String)]| -> Result<Reader, EngineError> {
             clients.create(own, clients.context("restore"))
         };
-        let jobs = Arc::new(Mailbox::new(MAX_WAITING));
-        let restorer = Restorer::Thread(jobs.clone());
+        let (jobs, restorer) = jobs();
         let thread = Self {
             jobs,
             is_stopped: false,
@@ -185,6 +146,7 @@ impl RestoreThread {
             partitions: BTreeMap::new(),
             pending_bytes: 0,
             told: Instant::now(),
+            longest_open: clients.config().transaction_timeout.0 + CLEANING,
         };
         Ok((thread, restorer))
     }
@@ -223,6 +185,7 @@ impl RestoreThread {
                         let restoring = Restoring {
                             epoch,
                             stage: Stage::Offsets,
+                            since: Instant::now(),
                             not_before: Instant::now(),
                             pending: Vec::new(),
                         };
@@ -495,8 +458,20 @@ impl RestoreThread {
             return;
         }
         self.told = Instant::now();
-        for (partition, restoring) in &self.partitions {
+        for (partition, restoring) in &mut self.partitions {
             match restoring.stage {
+                Stage::Offsets | Stage::Open { .. }
+                    if restoring.since.elapsed() > self.longest_open + REMIND =>
+                {
+                    restoring.since =
+                        Instant::now().checked_sub(self.longest_open).unwrap_or(restoring.since);
+                    tracing::warn!(
+                        topic = %self.state_topic,
+                        partition,
+                        "state waits for a transaction that is open for longer than any may be: the brokers have \
+                         lost its end, kafka-transactions.sh find-hanging finds it"
+                    );
+                }
                 Stage::Reading { mark, first, next, records } => {
                     let percent = 100 * (next - first) / (mark - first).max(1);
                     tracing::info!(topic = %self.state_topic, partition, records, percent, "restoring state");
@@ -512,17 +487,4 @@ impl RestoreThread {
 
 fn unsigned(offset: i64) -> u64 {
     u64::try_from(offset).unwrap_or(0)
-}
-
-/// Id of the cluster, as every broker of it tells.
-pub(super) fn cluster_id(clients: &Clients, timeout: Duration) -> Result<String, EngineError> {
-    let own = [("enable.auto.commit", "false".to_owned())];
-    let asking: Reader = clients.create(&own, clients.context("restore"))?;
-    asking.client().fetch_cluster_id(timeout).ok_or_else(|| {
-        let last = asking.client().context().last_error();
-        EngineError::Unavailable(clients.scrub(&format!(
-            "the cluster does not answer{}",
-            last.map_or(String::new(), |last| format!(": {last}"))
-        )))
-    })
 }
