@@ -142,7 +142,7 @@ fn moments(seed: u64, lines: usize) -> Vec<Moment> {
         Moment::Lines(1 + chance.below(lines / 20)),
         Moment::Records(ANALYSES, 1 + chance.below(3) as u64),
         Moment::Branches(1 + chance.below(2)),
-        Moment::Records(CHANGE_REQUESTS, 3 + chance.below(3) as u64),
+        Moment::Records(CHANGE_REQUESTS, 2 + chance.below(2) as u64),
     ];
     moments.push(Moment::Lines(lines / 4 + chance.below(lines / 2)));
     moments

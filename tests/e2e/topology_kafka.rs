@@ -255,10 +255,12 @@ async fn is_guarded_by_its_id(servers: &Servers, engine: &KafkaEngine) {
 
 /// Three lines, of which the classifier has done the first.
 async fn write_lines(servers: &Servers, engine: &KafkaEngine) {
+    // Two days old: brokers delete what is older than the topic's retention, in their own time.
+    let timestamp_ms = hephaestus_pipeline::clock::now_ms() - 2 * 24 * 3600 * 1000;
     let line = NewRecord {
         topic: "raw-logs".into(),
         partition: Some(0),
-        timestamp_ms: 1_700_000_000_000,
+        timestamp_ms,
         key: None,
         value: Some("a line".into()),
         headers: Headers::default(),

@@ -52,8 +52,8 @@ pub(super) struct Committer {
     /// Makes the notes of this member's commits unlike those of any other.
     name: String,
     commits: u64,
-    /// Partition of the changelog to when its checkpoint was noted.
-    checkpoints: BTreeMap<u32, Instant>,
+    /// Partition of the changelog to when its end was asked for.
+    asked: BTreeMap<u32, Instant>,
 }
 
 impl Committer {
@@ -75,7 +75,7 @@ impl Committer {
             stop,
             name,
             commits: 0,
-            checkpoints: BTreeMap::new(),
+            asked: BTreeMap::new(),
         };
         (committer, orders)
     }
@@ -160,13 +160,14 @@ impl Committer {
         let of_state = work.records.iter().filter(|record| record.topic == state_topic);
         let partitions: BTreeSet<u32> = of_state.filter_map(|record| record.partition).collect();
         for partition in partitions {
-            let noted = self.checkpoints.get(&partition);
-            if noted.is_some_and(|noted| noted.elapsed() < CHECKPOINT_INTERVAL) {
+            let asked = self.asked.get(&partition);
+            if asked.is_some_and(|asked| asked.elapsed() < CHECKPOINT_INTERVAL) {
                 continue;
             }
-            if let Some(end) = self.session.broker.end_of(&state_topic, partition) {
-                ends.insert(partition, end);
-            }
+            self.asked.insert(partition, Instant::now());
+            // Brokers that do not answer for one keep nobody waiting for all.
+            let Some(end) = self.session.broker.end_of(&state_topic, partition) else { break };
+            ends.insert(partition, end);
         }
         ends
     }
@@ -174,7 +175,7 @@ impl Committer {
     /// Brings the local copy up to a commit that went through; where that is not known, it is not relied on any more.
     /// `noted` are ends of the changelog before the commit.
     fn keep_state(
-        &mut self,
+        &self,
         work: &Work,
         outcome: &Outcome,
         noted: &BTreeMap<u32, u64>,
@@ -202,11 +203,8 @@ impl Committer {
                 store.apply(partition, &[], Checkpoint::Unknown)?;
                 continue;
             }
-            let mut checkpoint = Checkpoint::Kept;
-            if let Some(end) = noted.get(&partition) {
-                self.checkpoints.insert(partition, Instant::now());
-                checkpoint = Checkpoint::At(*end);
-            }
+            let end = noted.get(&partition);
+            let checkpoint = end.map_or(Checkpoint::Kept, |end| Checkpoint::At(*end));
             store.apply(partition, &entries, checkpoint)?;
         }
         Ok(())

@@ -41,6 +41,9 @@ const CALL: Duration = Duration::from_secs(1);
 const METADATA: Duration = Duration::from_secs(5);
 /// Step in which delivery is waited for. It is slept: the binding's poll spins through its last millisecond.
 const FLUSH_STEP: Duration = Duration::from_micros(500);
+const UNANSWERED: &str = "brokers have not answered for all records";
+/// How long after their time-out records have been answered for or given up, at the latest.
+const ANSWERED: Duration = Duration::from_secs(5);
 /// How long answers on their way are waited for before an abort.
 const ANSWERS: Duration = Duration::from_millis(100);
 /// How long an abort may take before it is known to wait for reports that only polling takes.
@@ -86,6 +89,8 @@ pub(super) struct MemberProducer {
     offsets: Option<TopicPartitionList>,
     /// Topic to its number of partitions.
     topics: HashMap<Arc<str>, u32, RandomState>,
+    /// When the last transaction was begun.
+    begun: Instant,
 }
 
 impl MemberProducer {
@@ -107,6 +112,7 @@ impl MemberProducer {
             metadata: None,
             offsets: None,
             topics: HashMap::default(),
+            begun: Instant::now(),
         }
     }
 
@@ -293,6 +299,11 @@ impl MemberProducer {
         }
     }
 
+    /// Whether everything that was produced has to be answered for by now.
+    fn is_late(&self) -> bool {
+        self.begun.elapsed() > self.clients.config().transaction_timeout.0 + ANSWERED
+    }
+
     /// Takes the reports that are there, then sleeps for a moment.
     fn step(&self) -> Result<(), Trouble> {
         let producer = self.producer()?;
@@ -329,8 +340,11 @@ impl MemberProducer {
         while producer.in_flight_count() > 0 {
             self.step()?;
             if Instant::now() > deadline {
-                let message = "brokers have not answered for all records".to_owned();
-                return Err(Trouble::Retriable(message));
+                // One that is done for waits for answers for ever.
+                if let Some((code, _)) = producer.client().fatal_error() {
+                    return Err(self.trouble(&KafkaError::Global(code)));
+                }
+                return Err(Trouble::Retriable(UNANSWERED.to_owned()));
             }
         }
         self.check_deliveries()
@@ -378,6 +392,7 @@ impl Broker for MemberProducer {
     }
 
     fn begin(&mut self) -> Result<(), Trouble> {
+        self.begun = Instant::now();
         *lock(&self.delivered) = Delivered::default();
         self.offsets = None;
         if self.transactional_id.is_none() {
@@ -409,6 +424,9 @@ impl Broker for MemberProducer {
             }
             while self.producer()?.in_flight_count() > 0 {
                 self.step()?;
+                if self.is_late() {
+                    return Err(Trouble::Abortable(UNANSWERED.to_owned()).into());
+                }
             }
         }
     }
@@ -431,8 +449,14 @@ impl Broker for MemberProducer {
         sent.map_err(|error| self.trouble(&error))
     }
 
+    fn deliver(&mut self) -> Result<(), Trouble> {
+        match self.flush() {
+            Err(Trouble::Retriable(message)) if self.is_late() => Err(Trouble::Abortable(message)),
+            delivered => delivered,
+        }
+    }
+
     fn commit(&mut self) -> Result<(), Trouble> {
-        self.flush()?;
         if self.transactional_id.is_some() {
             let committed = self.producer()?.commit_transaction(CALL);
             return committed.map_err(|error| self.trouble(&error));

@@ -52,7 +52,9 @@ pub(super) trait Broker {
     fn produce(&mut self, records: &Records) -> Result<(), Failure>;
     /// Adds offsets, as the member of the snapshot.
     fn send_offsets(&mut self, work: &Work) -> Result<(), Trouble>;
-    /// Commits, once everything is produced.
+    /// Waits until the brokers have everything that was produced. Ends, one way or the other.
+    fn deliver(&mut self) -> Result<(), Trouble>;
+    /// Commits, once everything is delivered.
     fn commit(&mut self) -> Result<(), Trouble>;
     /// Aborts.
     fn abort(&mut self) -> Result<(), Trouble>;
@@ -172,6 +174,8 @@ impl<B: Broker> Session<B> {
         let sent =
             repeat(&mut self.broker, MAX_ATTEMPTS, terms, |broker| broker.send_offsets(work));
         sent?;
+        // Until the commit itself is asked for, an abort is safe.
+        repeat(&mut self.broker, u32::MAX, terms, B::deliver)?;
         if !(terms.is_owned)() {
             return Err(Trouble::Moved("partitions were revoked since the begin".to_owned()).into());
         }

@@ -47,6 +47,9 @@ impl Broker for Script {
     fn send_offsets(&mut self, _: &Work) -> Result<(), Trouble> {
         self.answer("offsets")
     }
+    fn deliver(&mut self) -> Result<(), Trouble> {
+        self.answer("deliver")
+    }
     fn commit(&mut self) -> Result<(), Trouble> {
         self.answer("commit")
     }
@@ -98,7 +101,7 @@ fn run_owning(session: &mut Session<Script>, looks: usize) -> Outcome {
     session.run(&Work::default(), &Terms { is_owned: &is_owned, is_stopped: &|| false })
 }
 
-const WHOLE: [&str; 5] = ["snapshot", "begin", "produce", "offsets", "commit"];
+const WHOLE: [&str; 6] = ["snapshot", "begin", "produce", "offsets", "deliver", "commit"];
 
 #[test]
 fn a_commit_is_one_transaction() {
@@ -133,7 +136,7 @@ fn a_commit_whose_end_is_not_known_is_never_told_as_failed() {
 
 #[test]
 fn what_is_to_be_aborted_is_aborted_and_may_be_sent_again() {
-    for step in ["produce", "offsets", "commit"] {
+    for step in ["produce", "offsets", "deliver", "commit"] {
         let mut session = session(vec![(step, abortable())]);
         assert!(matches!(run(&mut session), Outcome::Unavailable(_)), "{step}");
         assert_eq!(session.broker.calls.last(), Some(&"abort"), "{step}");
@@ -170,12 +173,12 @@ fn a_revocation_before_the_begin_writes_nothing() {
 fn a_revocation_since_the_begin_aborts() {
     let mut session = session(vec![]);
     assert!(matches!(run_owning(&mut session, 2), Outcome::Fenced));
-    assert_eq!(session.broker.calls, ["snapshot", "begin", "produce", "offsets", "abort"]);
+    assert_eq!(session.broker.calls, ["snapshot", "begin", "produce", "offsets", "deliver", "abort"]);
 }
 
 #[test]
 fn a_fenced_producer_is_made_anew() {
-    for step in ["begin", "produce", "offsets"] {
+    for step in ["begin", "produce", "offsets", "deliver"] {
         let mut session = session(vec![(step, fenced())]);
         assert!(matches!(run(&mut session), Outcome::Unavailable(_)), "{step}");
         assert!(!session.broker.calls.contains(&"abort"), "{step}");
@@ -193,7 +196,7 @@ fn a_producer_fenced_in_its_commit_finds_out_what_became_of_it() {
         let outcome = run(&mut session);
         assert_eq!(matches!(outcome, Outcome::Committed), was_committed, "{outcome:?}");
         assert!(was_committed || matches!(outcome, Outcome::Unavailable(_)), "{outcome:?}");
-        assert_eq!(session.broker.calls[5..], ["commit", "renew", "look"]);
+        assert_eq!(session.broker.calls[6..], ["commit", "renew", "look"]);
     }
 }
 
@@ -221,7 +224,7 @@ fn two_processes_of_one_name_do_not_fence_each_other_for_ever() {
 
 #[test]
 fn what_is_fatal_stops() {
-    for step in ["snapshot", "begin", "produce", "offsets", "commit"] {
+    for step in ["snapshot", "begin", "produce", "offsets", "deliver", "commit"] {
         let mut session = session(vec![(step, fatal())]);
         let outcome = run(&mut session);
         assert!(matches!(outcome, Outcome::Refused(EngineError::Fatal(_))), "{step}: {outcome:?}");
