@@ -173,7 +173,10 @@ fn a_revocation_before_the_begin_writes_nothing() {
 fn a_revocation_since_the_begin_aborts() {
     let mut session = session(vec![]);
     assert!(matches!(run_owning(&mut session, 2), Outcome::Fenced));
-    assert_eq!(session.broker.calls, ["snapshot", "begin", "produce", "offsets", "deliver", "abort"]);
+    assert_eq!(
+        session.broker.calls,
+        ["snapshot", "begin", "produce", "offsets", "deliver", "abort"]
+    );
 }
 
 #[test]
