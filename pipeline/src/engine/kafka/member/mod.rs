@@ -13,6 +13,7 @@ mod inbox;
 mod mailbox;
 #[cfg(test)]
 mod mock_tests;
+mod offsets;
 mod producer;
 mod restore;
 mod restorer;

@@ -20,6 +20,7 @@ use super::{
     consumer::GroupConsumer,
     delivery::{Delivered, ProducerCallbacks, lock},
     mailbox::nap,
+    offsets::{OffsetSender, Sent},
     session::{Broker, Failure, Work},
 };
 use crate::{
@@ -41,6 +42,8 @@ const CALL: Duration = Duration::from_secs(1);
 const METADATA: Duration = Duration::from_secs(5);
 /// Step in which delivery is waited for. It is slept: the binding's poll spins through its last millisecond.
 const FLUSH_STEP: Duration = Duration::from_micros(500);
+/// How long a call of [`CALL`] may take before it is known to never return.
+const LOST: Duration = Duration::from_secs(15);
 const UNANSWERED: &str = "brokers have not answered for all records";
 /// How long after their time-out records have been answered for or given up, at the latest.
 const ANSWERED: Duration = Duration::from_secs(5);
@@ -71,6 +74,9 @@ struct Queue<'a> {
     next: usize,
 }
 
+/// A member's producer.
+pub(super) type SessionProducer = BaseProducer<ProducerCallbacks>;
+
 /// A member's producer, and the group it commits for.
 pub(super) struct MemberProducer {
     clients: Arc<Clients>,
@@ -79,12 +85,14 @@ pub(super) struct MemberProducer {
     transactional_id: Option<String>,
     state_topic: Option<Arc<str>>,
     delivered: Arc<Mutex<Delivered>>,
-    producer: Option<BaseProducer<ProducerCallbacks>>,
+    producer: Option<Arc<SessionProducer>>,
+    /// Adds offsets to its transactions.
+    offset_sender: Option<OffsetSender>,
     /// The producer is new, and its predecessor's transaction not settled yet.
     is_settling: bool,
     /// Something of this transaction was not answered for when its abort began.
     is_unanswered: bool,
-    metadata: Option<ConsumerGroupMetadata>,
+    metadata: Option<Arc<ConsumerGroupMetadata>>,
     /// Offsets of a commit that is no transaction, until it is committed.
     offsets: Option<TopicPartitionList>,
     /// Topic to its number of partitions.
@@ -107,6 +115,7 @@ impl MemberProducer {
             state_topic,
             delivered: Arc::default(),
             producer: None,
+            offset_sender: None,
             is_settling: false,
             is_unanswered: false,
             metadata: None,
@@ -164,7 +173,7 @@ impl MemberProducer {
         Ok(list)
     }
 
-    fn make(&self) -> Result<BaseProducer<ProducerCallbacks>, Trouble> {
+    fn make(&self) -> Result<SessionProducer, Trouble> {
         let mut own = self.clients.producer_settings();
         own.push(("linger.ms", LINGER_MS.to_string()));
         // While the transaction before is being ended, the next one's offsets are refused for a moment.
@@ -190,7 +199,7 @@ impl MemberProducer {
         self.consumer.upgrade().ok_or_else(gone)
     }
 
-    fn producer(&self) -> Result<&BaseProducer<ProducerCallbacks>, Trouble> {
+    fn producer(&self) -> Result<&Arc<SessionProducer>, Trouble> {
         let missing = || Trouble::Retriable("the producer is not made yet".to_owned());
         self.producer.as_ref().ok_or_else(missing)
     }
@@ -368,7 +377,7 @@ impl Broker for MemberProducer {
             // The old one goes first: it throws away what it still has.
             self.producer = None;
             *lock(&self.delivered) = Delivered::default();
-            self.producer = Some(self.make()?);
+            self.producer = Some(Arc::new(self.make()?));
         }
         if self.transactional_id.is_none() {
             return Ok(());
@@ -383,7 +392,7 @@ impl Broker for MemberProducer {
 
     fn snapshot(&mut self) -> Result<(), Trouble> {
         let consumer = self.consumer()?;
-        self.metadata = consumer.group_metadata();
+        self.metadata = consumer.group_metadata().map(Arc::new);
         // A member that was put out has no generation until it joins again, and one without is not fenced.
         if consumer.assignment_lost() {
             return Err(Trouble::Moved("the group has put this member out".to_owned()));
@@ -442,11 +451,25 @@ impl Broker for MemberProducer {
             self.offsets = Some(list);
             return Ok(());
         }
-        let Some(metadata) = &self.metadata else {
+        let Some(member) = self.metadata.clone() else {
             return Err(Trouble::Moved("the member is in no group".to_owned()));
         };
-        let sent = self.producer()?.send_offsets_to_transaction(&list, metadata, CALL);
-        sent.map_err(|error| self.trouble(&error))
+        let producer = self.producer()?.clone();
+        let cannot = |error| Trouble::Fatal(format!("cannot start a thread: {error}"));
+        let sender = match self.offset_sender.take() {
+            Some(sender) => sender,
+            None => OffsetSender::start().map_err(cannot)?,
+        };
+        match sender.send(producer, list, member, CALL, LOST) {
+            Sent::Answered(sent) => {
+                self.offset_sender = Some(sender);
+                sent.map_err(|error| self.trouble(&error))
+            }
+            Sent::Lost => {
+                let message = "librdkafka has lost the answer to a commit of offsets";
+                Err(Trouble::Fenced(message.to_owned()))
+            }
+        }
     }
 
     fn deliver(&mut self) -> Result<(), Trouble> {
@@ -521,7 +544,7 @@ impl Broker for MemberProducer {
 
 impl MemberProducer {
     /// Takes reports of what is to be or was thrown away, for so long at most.
-    fn drop_reports(&self, producer: &BaseProducer<ProducerCallbacks>, patience: Duration) {
+    fn drop_reports(&self, producer: &SessionProducer, patience: Duration) {
         let deadline = Instant::now() + patience;
         while producer.in_flight_count() > 0 && Instant::now() < deadline {
             // What they say of failures is of no interest any more.
