@@ -412,11 +412,10 @@ impl Broker for MemberProducer {
 
     fn produce(&mut self, records: &Records) -> Result<(), Failure> {
         // All partitions are found before the first record is handed over.
-        let mut queues: HashMap<(usize, Option<u32>), Queue<'_>, RandomState> = HashMap::default();
+        let mut queues: HashMap<(&str, Option<u32>), Queue<'_>, RandomState> = HashMap::default();
         for record in records {
             let partition = self.partition_of(record)?;
-            let topic = record.topic.as_ptr().addr();
-            let queue = queues.entry((topic, partition)).or_default();
+            let queue = queues.entry((&record.topic, partition)).or_default();
             queue.partition = partition;
             queue.records.push(record);
         }
