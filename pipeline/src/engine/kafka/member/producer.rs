@@ -445,8 +445,7 @@ impl Broker for MemberProducer {
         }
         let list = self.list(work)?;
         if self.transactional_id.is_none() {
-            // Outputs first, then offsets.
-            self.flush()?;
+            // They are committed once the outputs are delivered.
             self.offsets = Some(list);
             return Ok(());
         }
@@ -455,6 +454,7 @@ impl Broker for MemberProducer {
         };
         let producer = self.producer()?.clone();
         let cannot = |error| Trouble::Fatal(format!("cannot start a thread: {error}"));
+        // One that loses an answer is not used again.
         let sender = match self.offset_sender.take() {
             Some(sender) => sender,
             None => OffsetSender::start().map_err(cannot)?,
