@@ -33,7 +33,7 @@ enum Kind {
 /// Those that were asked for; each set of further settings of Streams is one of its own.
 fn contestants(names: &[String], settings: &[String]) -> Vec<Contestant> {
     let mut all = Vec::new();
-    for mode in ["copy", "classify"] {
+    for mode in ["copy", "trace", "classify"] {
         let name = format!("streams-{mode}");
         let kind = Kind::Streams { mode, settings: String::new() };
         all.push(Contestant { name: name.clone(), kind });
@@ -136,6 +136,13 @@ fn ratios(rows: &[Value]) -> Vec<Value> {
             "lines/s, engine that copies to Streams that copies",
             "engine-copy",
             "streams-copy",
+            rate,
+            ">= 1.0",
+        ),
+        ratio(
+            "lines/s, engine that copies to Streams that copies and writes the same headers",
+            "engine-copy",
+            "streams-trace",
             rate,
             ">= 1.0",
         ),

@@ -26,7 +26,7 @@ const PARTITIONS: u32 = 4;
 
 #[derive(Parser)]
 struct Arguments {
-    /// What to measure: throughput (or streams-copy, streams-classify, engine-copy, classifier alone), latency, scaling,
+    /// What to measure: throughput (or streams-copy, streams-trace, streams-classify, engine-copy, classifier alone), latency, scaling,
     /// recovery; without a name, everything.
     names: Vec<String>,
     /// Records in the input.

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hephaestus_pipeline::{
     engine::{
-        Commit, CommitError, Engine, EngineError, GroupOffset, GroupSpec, Log, Member, Polled,
+        Commit, Committing, Engine, EngineError, GroupOffset, GroupSpec, Log, Member, Polled,
         StateReader, TopicInfo, TopicPartition, TopicSpec,
     },
     health::Health,
@@ -134,13 +134,13 @@ impl Member for CountingMember {
 
     fn resume(&mut self, _partition: u32) {}
 
-    async fn commit(&mut self, commit: Commit) -> Result<(), CommitError> {
+    fn commit(&mut self, commit: Commit) -> Committing {
         let written = commit.records.len() as u64;
         let total = self.committed.fetch_add(written, Ordering::Relaxed) + written;
         if total >= RECORDS {
             self.done.cancel();
         }
-        Ok(())
+        Box::pin(std::future::ready(Ok(())))
     }
 
     fn state(&self) -> Arc<dyn StateReader> {

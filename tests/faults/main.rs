@@ -31,6 +31,8 @@ use crate::{
 
 /// Seed of the short run, where none is given.
 const SEED: u64 = 4;
+/// How often each brief kind of fault strikes in a round of the long run, beyond once.
+const DENSE: usize = 9;
 /// Brokers of the failover test, and how often each is killed.
 const BROKERS: usize = 3;
 const FAILOVERS: usize = 2;
@@ -48,7 +50,7 @@ fn number_of(variable: &str) -> Option<u64> {
 }
 
 /// Runs rounds until a time has passed, one at least.
-async fn run(seed: u64, lasts: Duration) -> Account {
+async fn run(seed: u64, lasts: Duration, further: usize) -> Account {
     eprintln!("HEPHAESTUS_TEST_SEED={seed} repeats this");
     let directory = tempfile::tempdir().unwrap();
     let mut account = Account::new(seed);
@@ -59,7 +61,7 @@ async fn run(seed: u64, lasts: Duration) -> Account {
     come_to_rest(&mut pipeline, &mut account).await.unwrap();
     let started = Instant::now();
     for number in 0.. {
-        round(&broker, &mut pipeline, &mut account, number).await.unwrap();
+        round(&broker, &mut pipeline, &mut account, number, further).await.unwrap();
         if started.elapsed() >= lasts || !account.wrong.is_empty() {
             break;
         }
@@ -77,7 +79,7 @@ async fn every_kind_of_fault_strikes_and_every_effect_happens_once() {
         return;
     }
     let seed = number_of("HEPHAESTUS_TEST_SEED").unwrap_or(SEED);
-    let account = run(seed, Duration::ZERO).await;
+    let account = run(seed, Duration::ZERO, 0).await;
     assert!(account.wrong.is_empty(), "{}", account.markdown());
 }
 
@@ -90,7 +92,7 @@ async fn long() {
     }
     let seed = number_of("HEPHAESTUS_TEST_SEED").unwrap_or_else(|| fastrand::u64(..));
     let minutes = number_of("HEPHAESTUS_TEST_FAULT_MINUTES").unwrap_or(60);
-    let account = run(seed, Duration::from_secs(60 * minutes)).await;
+    let account = run(seed, Duration::from_secs(60 * minutes), DENSE).await;
     println!("{}", account.markdown());
     assert!(account.wrong.is_empty());
 }

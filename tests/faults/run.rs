@@ -120,15 +120,16 @@ impl Account {
     }
 }
 
-/// Runs one round of faults, and asserts what is promised once they are over.
+/// Runs one round of faults, each brief kind `further` times more than once, and asserts what is promised once they are over.
 pub(crate) async fn round(
     broker: &Broker,
     pipeline: &mut Pipeline,
     account: &mut Account,
     number: u64,
+    further: usize,
 ) -> Result<()> {
     pipeline.load.run(RATE).await;
-    for planned in schedule::round(account.seed, number) {
+    for planned in schedule::round(account.seed, number, further) {
         progress(pipeline, account, planned.after).await;
         one(broker, pipeline, account, &planned).await?;
         supervise(pipeline, account)?;

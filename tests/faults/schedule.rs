@@ -1,6 +1,6 @@
 //! Which faults strike, and when: plain values from a seed, so that a run can be repeated.
 //!
-//! Promises: the same seed gives the same schedule; a round has every kind of fault.
+//! Promises: the same seed gives the same schedule; a round has every kind of fault, a dense one many of the brief ones.
 
 use std::fmt;
 
@@ -14,6 +14,8 @@ const LONG_MS: (u64, u64) = (10_500, 12_500);
 const LONG_IN: u64 = 5;
 /// Least and most records that are acknowledged before the next fault.
 const PROGRESS: (u64, u64) = (40, 400);
+/// The same before the further faults of a dense round.
+const DENSE_PROGRESS: (u64, u64) = (10, 100);
 
 /// Requests whose answers are lost, by their key in the Kafka protocol: Produce, AddPartitionsToTxn, AddOffsetsToTxn,
 /// EndTxn, TxnOffsetCommit. Those of transactions more often.
@@ -100,6 +102,18 @@ pub(crate) const KINDS: [Kind; 12] = [
     Kind::Quota,
 ];
 
+/// Those that are over within seconds.
+pub(crate) const BRIEF_KINDS: [Kind; 8] = [
+    Kind::Kill,
+    Kind::Restart,
+    Kind::Slow,
+    Kind::Frozen,
+    Kind::HalfOpenToBroker,
+    Kind::HalfOpenToClient,
+    Kind::LostAnswers,
+    Kind::Reset,
+];
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -140,9 +154,9 @@ impl Fault {
         }
     }
 
-    fn random(kind: Kind, chance: &mut Chance) -> Self {
+    fn random(kind: Kind, may_be_long: bool, chance: &mut Chance) -> Self {
         let victim = chance.below(1 << 16);
-        let is_long = chance.once_in(LONG_IN);
+        let is_long = may_be_long && chance.once_in(LONG_IN);
         let lasts_ms = chance.between(if is_long { LONG_MS } else { BRIEF_MS });
         let every = 1 + chance.below(3);
         let connections = |mode| Self::Connections { mode, every, lasts_ms };
@@ -191,25 +205,29 @@ pub(crate) struct Planned {
     pub(crate) meanwhile: Option<Fault>,
 }
 
-/// The faults of one round: every kind once, in random order, some with a kill or restart inside.
-pub(crate) fn round(seed: u64, round: u64) -> Vec<Planned> {
+/// The faults of one round: every kind once and each brief one `further` times more, in random order, some with a kill or
+/// restart inside.
+pub(crate) fn round(seed: u64, round: u64, further: usize) -> Vec<Planned> {
     let mut chance = Chance(seed ^ round.wrapping_mul(0xd134_2543_de82_ef95));
-    let mut kinds = KINDS;
+    let further = (0..further).flat_map(|_| BRIEF_KINDS).map(|kind| (kind, true));
+    let mut kinds: Vec<(Kind, bool)> = KINDS.map(|kind| (kind, false)).into();
+    kinds.extend(further);
     for last in (1..kinds.len()).rev() {
         let other = chance.below(last as u64 + 1) as usize;
         kinds.swap(last, other);
     }
-    kinds.iter().map(|kind| planned(*kind, &mut chance)).collect()
+    kinds.iter().map(|(kind, is_further)| planned(*kind, *is_further, &mut chance)).collect()
 }
 
-fn planned(kind: Kind, chance: &mut Chance) -> Planned {
-    let fault = Fault::random(kind, chance);
+fn planned(kind: Kind, is_further: bool, chance: &mut Chance) -> Planned {
+    let fault = Fault::random(kind, !is_further, chance);
     let can_hold = matches!(fault, Fault::Connections { .. } | Fault::Quota { .. });
     let meanwhile = (can_hold && chance.once_in(3)).then(|| {
         let kind = if chance.once_in(2) { Kind::Kill } else { Kind::Restart };
-        Fault::random(kind, chance)
+        Fault::random(kind, false, chance)
     });
-    Planned { after: chance.between(PROGRESS), fault, meanwhile }
+    let after = chance.between(if is_further { DENSE_PROGRESS } else { PROGRESS });
+    Planned { after, fault, meanwhile }
 }
 
 #[cfg(test)]
@@ -223,28 +241,38 @@ mod tests {
     proptest! {
         #[test]
         fn the_same_seed_gives_the_same_schedule(seed: u64, number in 0u64..1_000) {
-            prop_assert_eq!(round(seed, number), round(seed, number));
+            prop_assert_eq!(round(seed, number, 3), round(seed, number, 3));
         }
 
         #[test]
         fn rounds_and_seeds_differ(seed: u64, number in 0u64..1_000) {
-            prop_assert_ne!(round(seed, number), round(seed, number + 1));
-            prop_assert_ne!(round(seed, number), round(seed.wrapping_add(1), number));
+            prop_assert_ne!(round(seed, number, 0), round(seed, number + 1, 0));
+            prop_assert_ne!(round(seed, number, 0), round(seed.wrapping_add(1), number, 0));
         }
 
         #[test]
         fn a_round_has_every_kind_once_and_waits_for_progress(seed: u64, number in 0u64..1_000) {
-            let planned = round(seed, number);
+            let planned = round(seed, number, 0);
             let kinds: BTreeSet<Kind> = planned.iter().map(|one| one.fault.kind()).collect();
             prop_assert_eq!(planned.len(), KINDS.len());
             prop_assert_eq!(kinds, KINDS.into_iter().collect());
             prop_assert!(planned.iter().all(|one| (PROGRESS.0..=PROGRESS.1).contains(&one.after)));
         }
+
+        #[test]
+        fn a_dense_round_has_further_faults_that_are_brief(seed: u64, number in 0u64..1_000) {
+            let planned = round(seed, number, 5);
+            prop_assert_eq!(planned.len(), KINDS.len() + 5 * BRIEF_KINDS.len());
+            for kind in KINDS {
+                let times = if BRIEF_KINDS.contains(&kind) { 6 } else { 1 };
+                prop_assert_eq!(planned.iter().filter(|one| one.fault.kind() == kind).count(), times);
+            }
+        }
     }
 
     #[test]
     fn a_long_run_has_faults_within_faults_and_long_ones() {
-        let all: Vec<Planned> = (0..100).flat_map(|number| round(7, number)).collect();
+        let all: Vec<Planned> = (0..100).flat_map(|number| round(7, number, 0)).collect();
         let inside =
             |kind| all.iter().any(|one| one.meanwhile.is_some_and(|inside| inside.kind() == kind));
         assert!(inside(Kind::Kill) && inside(Kind::Restart));

@@ -11,6 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 
 pub use records::Records;
 
@@ -165,6 +166,9 @@ pub struct Commit {
     pub offsets: Vec<(TopicPartition, u64)>,
 }
 
+/// A commit under way, until it is known what became of it. Who drops it does not call it off.
+pub type Committing = BoxFuture<'static, Result<(), CommitError>>;
+
 /// One member of a group.
 #[async_trait]
 pub trait Member: Send {
@@ -178,8 +182,9 @@ pub trait Member: Send {
     /// Brings records of a paused partition again, from where it left off.
     fn resume(&mut self, partition: u32);
 
-    /// Makes all of it visible and durable at once.
-    async fn commit(&mut self, commit: Commit) -> Result<(), CommitError>;
+    /// Makes all of it visible and durable at once, for the partitions that are this member's at the call. The member can
+    /// be polled meanwhile. One commit is under way at a time.
+    fn commit(&mut self, commit: Commit) -> Committing;
 
     /// Reads the group's keyed state, as of the last commit.
     fn state(&self) -> Arc<dyn StateReader>;

@@ -1,4 +1,6 @@
-//! The loop of one session: polls, starts units, commits prefixes, pauses and resumes.
+//! The loop of one session: polls, starts units, pauses and resumes.
+
+mod commits;
 
 use std::{
     collections::HashMap,
@@ -11,19 +13,18 @@ use hephaestus_schemas::StateEntry;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::commits::Commits;
 use super::{
     StageConfig, StageDeps, StageError,
     cache::Keyed,
     output::OutputHeaders,
     partition::PartitionWork,
     unit::{Ending, UnitDone, Workbench},
-    window::Prefix,
 };
 use crate::{
     clock,
-    engine::{Commit, CommitError, EngineError, GroupSpec, Member, Polled, TopicPartition},
+    engine::{CommitError, EngineError, GroupSpec, Member, Polled},
     health::LoopHealth,
-    record::NewRecord,
     stage::{Failure, Stage, StageSpec, decode_value},
     telemetry::{events, metrics::StageMetrics},
 };
@@ -38,9 +39,6 @@ const STALL: Duration = Duration::from_millis(700);
 const RESTORE_PAGE: usize = 50;
 /// Least time for the commit that ends a drain.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
-/// Part of the commit interval without input after which a session has caught up and commits what it has: committing
-/// whatever a poll happens to bring makes many small commits of a busy input.
-const LULL: u32 = 10;
 /// Least bytes of a partition's share of the budget: below, one large record would pause it.
 const LEAST_SHARE: usize = 64 << 10;
 
@@ -56,8 +54,7 @@ pub(crate) struct Driver<S: Stage> {
     health: LoopHealth,
     shutdown: CancellationToken,
     next_epoch: u64,
-    /// When finished work is to be committed at the latest.
-    commit_due: Option<Instant>,
+    commits: Commits,
     /// When the last poll ended.
     last_poll: Instant,
     /// When a poll brought records last.
@@ -69,6 +66,7 @@ pub(crate) struct Driver<S: Stage> {
 enum Event<St> {
     Shutdown,
     Done(Box<UnitDone<St>>),
+    Committed(Result<(), CommitError>),
     Polled(Result<Polled, EngineError>),
 }
 
@@ -113,7 +111,7 @@ impl<S: Stage> Driver<S> {
             health,
             shutdown,
             next_epoch: 0,
-            commit_due: None,
+            commits: Commits::default(),
             last_poll: Instant::now(),
             last_records: Instant::now(),
             turn: 0,
@@ -127,9 +125,7 @@ impl<S: Stage> Driver<S> {
             let now = Instant::now();
             self.fire_timers();
             self.start_units(now);
-            if self.commit_is_due(now) {
-                self.commit().await?;
-            }
+            self.commit_if_due(now);
             self.balance();
 
             let wait = self.wait(Instant::now());
@@ -140,6 +136,7 @@ impl<S: Stage> Driver<S> {
                 Some(done) = self.running.join_next(), if !self.running.is_empty() => {
                     Event::Done(Box::new(self.joined(done)?))
                 }
+                outcome = self.commits.outcome() => Event::Committed(outcome),
                 polled = self.member.poll(wait, budget) => Event::Polled(polled),
             };
             if matches!(event, Event::Polled(_)) {
@@ -154,6 +151,7 @@ impl<S: Stage> Driver<S> {
                         self.finish(done)?;
                     }
                 }
+                Event::Committed(outcome) => self.end_commit(outcome)?,
                 Event::Polled(Ok(polled)) => {
                     self.health.ready();
                     self.take(polled).await?;
@@ -238,100 +236,8 @@ impl<S: Stage> Driver<S> {
             events::RecordRetried { partition, class, message: &message, delay }
                 .emit(&self.metrics);
         }
-        if self.commit_due.is_none() {
-            self.commit_due = Some(now + self.config.commit_interval);
-        }
+        self.commits.note_finished(now, self.config.commit_interval);
         Ok(())
-    }
-
-    fn commit_is_due(&self, now: Instant) -> bool {
-        let Some(due) = self.commit_due else { return false };
-        let has_caught_up = self.is_idle() && now >= self.lull_ends();
-        has_caught_up || now >= due || self.in_flight_bytes() >= self.config.max_in_flight_bytes
-    }
-
-    /// Whether there is nothing to do with what was polled.
-    fn is_idle(&self) -> bool {
-        self.running.is_empty() && !self.partitions.values().any(PartitionWork::has_ready)
-    }
-
-    /// When no further record has come for so long that none is about to.
-    fn lull_ends(&self) -> Instant {
-        self.last_records + self.config.commit_interval / LULL
-    }
-
-    /// Commits the prefixes that are done.
-    async fn commit(&mut self) -> Result<(), StageError> {
-        self.commit_due = None;
-        let mut prefixes: Vec<(u32, Prefix)> = Vec::new();
-        for (partition, work) in &self.partitions {
-            prefixes.extend(work.window.ready().map(|prefix| (*partition, prefix)));
-        }
-        if prefixes.is_empty() {
-            return Ok(());
-        }
-        let mut delays = self.config.retry.delays();
-        loop {
-            let started = Instant::now();
-            let commit = self.assemble(&prefixes);
-            let inputs: usize = prefixes.iter().map(|(_, prefix)| prefix.length).sum();
-            let outputs = commit.records.len();
-            match self.member.commit(commit).await {
-                Ok(()) => {
-                    events::Committed { inputs, outputs, took: started.elapsed() }
-                        .emit(&self.metrics);
-                    break;
-                }
-                Err(CommitError::Fenced) => {
-                    // The next polls say what was lost; the rest is committed without it.
-                    events::CommitFenced.emit(&self.metrics);
-                    self.commit_due = Some(Instant::now() + self.config.commit_interval);
-                    return Ok(());
-                }
-                Err(CommitError::Engine(EngineError::Unavailable(message))) => {
-                    self.health.beat();
-                    let delay = delays.next(None).unwrap_or(self.config.retry.max());
-                    events::CommitFailed { message: &message, delay }.emit(&self.metrics);
-                    tokio::time::sleep(delay).await;
-                }
-                Err(CommitError::Engine(error)) => {
-                    return Err(StageError::Engine { stage: self.spec.name, error });
-                }
-            }
-        }
-        let cache_share = self.config.state_cache_bytes / self.partitions.len().max(1);
-        for (partition, prefix) in &prefixes {
-            if let Some(work) = self.partitions.get_mut(partition) {
-                work.release(prefix);
-                work.cache.evict(cache_share);
-            }
-        }
-        Ok(())
-    }
-
-    /// What the prefixes lead to. Of the entries of one state, the last alone is written.
-    fn assemble(&self, prefixes: &[(u32, Prefix)]) -> Commit {
-        let mut commit = Commit::default();
-        let mut entries: Vec<NewRecord> = Vec::new();
-        for (partition, prefix) in prefixes {
-            let Some(work) = self.partitions.get(partition) else { continue };
-            let mut places: HashMap<&Bytes, usize> = HashMap::new();
-            for finished in prefix.units.iter().filter_map(|unit| work.window.result(*unit)) {
-                commit.records.push_run(finished.records.clone());
-                let Some(entry) = &finished.entry else { continue };
-                let place = *places.entry(&finished.key).or_insert(entries.len());
-                match entries.get_mut(place) {
-                    Some(earlier) => *earlier = entry.clone(),
-                    None => entries.push(entry.clone()),
-                }
-            }
-            for (topic, next) in &prefix.offsets {
-                let input = TopicPartition { topic: topic.clone(), partition: *partition };
-                commit.offsets.push((input, *next));
-            }
-        }
-        commit.records.extend(entries);
-        commit
     }
 
     async fn take(&mut self, polled: Polled) -> Result<(), StageError> {
@@ -436,10 +342,7 @@ impl<S: Stage> Driver<S> {
     /// How long the next poll may wait.
     fn wait(&self, now: Instant) -> Duration {
         let mut wait = BEAT;
-        if let Some(due) = self.commit_due {
-            let due = if self.is_idle() { due.min(self.lull_ends()) } else { due };
-            wait = wait.min(due.saturating_duration_since(now));
-        }
+        wait = wait.min(self.commit_wait(now).unwrap_or(wait));
         let now_ms = clock::now_ms();
         let is_full = self.running.len() >= self.spec.concurrency.max(1);
         for work in self.partitions.values() {
@@ -469,7 +372,7 @@ impl<S: Stage> Driver<S> {
         self.running.abort_all();
         // What a commit that is cut off would have written is read again, or is whole on disk.
         let deadline = deadline.max(tokio::time::Instant::now() + LAST_COMMIT);
-        let Ok(committed) = tokio::time::timeout_at(deadline, self.commit()).await else {
+        let Ok(committed) = tokio::time::timeout_at(deadline, self.commit_all()).await else {
             let message = "the last commit did not come through before the deadline".to_owned();
             return Err(self.fatal(message));
         };

@@ -1,6 +1,7 @@
 //! W3C trace context: the header that follows one record through every stage.
 //!
-//! Ids come from a fast generator of this thread: they need not be hard to guess, only unlikely to meet.
+//! Ids come from a fast generator of this thread: they need not be hard to guess, only unlikely to meet. Those of traces
+//! that are not sampled follow each other, so that they compress: they stand in every record.
 
 use std::{
     cell::RefCell,
@@ -23,17 +24,46 @@ const SAMPLING_RANGE: u64 = 1 << 56;
 static SAMPLED_BELOW: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
+    static IDS: RefCell<Ids> = RefCell::new(Ids::new());
+}
+
+/// The ids of one thread.
+struct Ids {
+    random: fastrand::Rng,
+    /// The trace that is not sampled and was begun last. Its low half stays: it decides about sampling.
+    unsampled: u128,
+    /// Span of the same.
+    span: u64,
+}
+
+impl Ids {
     /// Seeded by the system: the crate's own seed is the time since the machine's start.
-    static IDS: RefCell<fastrand::Rng> =
-        RefCell::new(fastrand::Rng::with_seed(RandomState::new().hash_one(0)));
+    fn new() -> Self {
+        let mut random = fastrand::Rng::with_seed(RandomState::new().hash_one(0));
+        Self { unsampled: random.u128(1..), span: random.u64(1..), random }
+    }
+
+    /// A new trace that is sampled where the low bits of its id are below a bound.
+    fn root_below(&mut self, sampled_below: u64) -> TraceContext {
+        let low_bits = self.random.u64(..SAMPLING_RANGE);
+        if low_bits < sampled_below {
+            let high_bits = self.random.u128(1..) & !u128::from(SAMPLING_RANGE - 1);
+            let trace_id = high_bits | u128::from(low_bits);
+            return TraceContext { trace_id, span_id: self.random.u64(1..), sampled: true };
+        }
+        if decisive_bits(self.unsampled) < sampled_below {
+            let high_bits = self.unsampled & !u128::from(SAMPLING_RANGE - 1);
+            self.unsampled = high_bits | u128::from(low_bits);
+        }
+        self.unsampled = self.unsampled.wrapping_add(1 << u64::BITS).max(1);
+        self.span = self.span.wrapping_add(1).max(1);
+        TraceContext { trace_id: self.unsampled, span_id: self.span, sampled: false }
+    }
 }
 
-fn new_trace_id() -> u128 {
-    IDS.with_borrow_mut(|ids| ids.u128(1..))
-}
-
-fn new_span_id() -> u64 {
-    IDS.with_borrow_mut(|ids| ids.u64(1..))
+/// The low 56 bits decide, as in OpenTelemetry's consistent sampling, so that others decide alike.
+fn decisive_bits(trace_id: u128) -> u64 {
+    u64::try_from(trace_id % u128::from(SAMPLING_RANGE)).unwrap_or(u64::MAX)
 }
 
 /// Sets which share of new traces is sampled; until then none is.
@@ -70,10 +100,7 @@ impl TraceContext {
     }
 
     fn root_below(sampled_below: u64) -> Self {
-        let trace_id = new_trace_id();
-        // The low 56 bits decide, as in OpenTelemetry's consistent sampling, so that others decide alike.
-        let low_bits = u64::try_from(trace_id % u128::from(SAMPLING_RANGE)).unwrap_or(u64::MAX);
-        Self { trace_id, span_id: new_span_id(), sampled: low_bits < sampled_below }
+        IDS.with_borrow_mut(|ids| ids.root_below(sampled_below))
     }
 
     /// The context a record carries; a new trace where it carries none, or none that is valid.
@@ -86,7 +113,7 @@ impl TraceContext {
     /// A new span of the same trace.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self { span_id: new_span_id(), ..*self }
+        Self { span_id: IDS.with_borrow_mut(|ids| ids.random.u64(1..)), ..*self }
     }
 
     /// Reads a `traceparent` header (W3C Trace Context, 3.2). Looks at its first 56 bytes alone.
@@ -251,6 +278,20 @@ mod tests {
         // Ten standard deviations around 500.
         let quarter = sampled(0.25);
         assert!((300..700).contains(&quarter), "{quarter}");
+    }
+
+    #[test]
+    fn others_that_sample_by_the_id_decide_alike_and_no_two_traces_are_one() {
+        let mut seen = std::collections::HashSet::new();
+        for ratio in [0.0, 0.9, 0.1, 0.5, 1.0] {
+            for _ in 0..500 {
+                let context = TraceContext::root_with_ratio(ratio);
+                let below = decisive_bits(context.trace_id) < sampled_below(ratio);
+                assert_eq!(below, context.sampled, "{context} at {ratio}");
+                assert!(context.trace_id != 0 && context.span_id != 0);
+                assert!(seen.insert(context.trace_id), "{context} again");
+            }
+        }
     }
 
     proptest! {

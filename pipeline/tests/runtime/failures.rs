@@ -1,17 +1,8 @@
 //! What becomes of a record that cannot be handled.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use async_trait::async_trait;
-use hephaestus_pipeline::{
-    engine::{
-        Commit, CommitError, Engine, EngineError, GroupOffset, GroupSpec, Log, Member, Polled,
-        StateReader, TopicInfo, TopicPartition, TopicSpec,
-    },
-    record::{NewRecord, ORIGIN, Record},
-    runtime::StageConfig,
-};
-use tokio::sync::Mutex;
+use hephaestus_pipeline::{engine::Log, record::ORIGIN, runtime::StageConfig};
 
 use crate::support::{Bench, Numberer, config};
 
@@ -75,123 +66,6 @@ async fn a_fatal_failure_stops_the_stage_and_commits_nothing_of_it() {
     assert!(bench.all("numberer-dead-letters").await.is_empty());
     let offsets = bench.engine.group_offsets("numberer").await.unwrap();
     assert!(offsets.iter().all(|offset| offset.next == 0), "{offsets:?}");
-}
-
-/// Refuses the first commits, in turn as unavailable and as fenced.
-struct Flaky {
-    inner: Arc<dyn Engine>,
-    refusals: Arc<Mutex<u32>>,
-}
-
-struct FlakyMember {
-    inner: Box<dyn Member>,
-    refusals: Arc<Mutex<u32>>,
-}
-
-#[async_trait]
-impl Member for FlakyMember {
-    async fn poll(&mut self, wait: Duration, max_bytes: usize) -> Result<Polled, EngineError> {
-        self.inner.poll(wait, max_bytes).await
-    }
-
-    fn pause(&mut self, partition: u32) {
-        self.inner.pause(partition);
-    }
-
-    fn resume(&mut self, partition: u32) {
-        self.inner.resume(partition);
-    }
-
-    async fn commit(&mut self, commit: Commit) -> Result<(), CommitError> {
-        let mut left = self.refusals.lock().await;
-        if *left > 0 {
-            *left -= 1;
-            return Err(EngineError::Unavailable("as asked".into()).into());
-        }
-        self.inner.commit(commit).await
-    }
-
-    fn state(&self) -> Arc<dyn StateReader> {
-        self.inner.state()
-    }
-
-    async fn leave(self: Box<Self>) -> Result<(), EngineError> {
-        self.inner.leave().await
-    }
-}
-
-#[async_trait]
-impl Engine for Flaky {
-    async fn create_topics(&self, topics: &[TopicSpec]) -> Result<(), EngineError> {
-        self.inner.create_topics(topics).await
-    }
-
-    async fn join(&self, group: GroupSpec) -> Result<Box<dyn Member>, EngineError> {
-        let inner = self.inner.join(group).await?;
-        Ok(Box::new(FlakyMember { inner, refusals: self.refusals.clone() }))
-    }
-
-    async fn close(&self) -> Result<(), EngineError> {
-        self.inner.close().await
-    }
-}
-
-#[async_trait]
-impl Log for Flaky {
-    async fn topics(&self) -> Result<Vec<TopicInfo>, EngineError> {
-        self.inner.topics().await
-    }
-
-    async fn append(&self, records: Vec<NewRecord>) -> Result<Vec<(u32, u64)>, EngineError> {
-        self.inner.append(records).await
-    }
-
-    async fn read(
-        &self,
-        partition: &TopicPartition,
-        from: u64,
-        max_bytes: usize,
-    ) -> Result<Vec<Record>, EngineError> {
-        self.inner.read(partition, from, max_bytes).await
-    }
-
-    async fn wait(
-        &self,
-        partition: &TopicPartition,
-        offset: u64,
-        wait: Duration,
-    ) -> Result<bool, EngineError> {
-        self.inner.wait(partition, offset, wait).await
-    }
-
-    async fn offset_at(
-        &self,
-        partition: &TopicPartition,
-        timestamp_ms: i64,
-    ) -> Result<u64, EngineError> {
-        self.inner.offset_at(partition, timestamp_ms).await
-    }
-
-    async fn groups(&self) -> Result<Vec<Arc<str>>, EngineError> {
-        self.inner.groups().await
-    }
-
-    async fn group_offsets(&self, group: &str) -> Result<Vec<GroupOffset>, EngineError> {
-        self.inner.group_offsets(group).await
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_is_refused_is_made_later_and_once() {
-    let bench = Bench::new().await;
-    bench.send(&[("k", "one"), ("k", "two")]).await;
-    let refusals = Arc::new(Mutex::new(3));
-    let flaky = Flaky { inner: bench.engine.clone(), refusals: refusals.clone() };
-    let running = bench.start_with(Arc::new(Numberer::default()), Arc::new(flaky), config());
-    bench.wait_for("out", 2).await;
-    running.drain().await;
-    assert_eq!(*refusals.lock().await, 0, "every refusal was met");
-    assert_eq!(bench.written().await["k"], ["one#1", "two#2"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,7 +20,8 @@ use super::{
     writer::NewOffsets,
 };
 use crate::engine::{
-    Commit, CommitError, EngineError, GroupSpec, Member, Polled, StateReader, TopicPartition,
+    Commit, CommitError, Committing, EngineError, GroupSpec, Member, Polled, StateReader,
+    TopicPartition,
 };
 
 /// A member. Dropping it gives its partitions to the others, as leaving does.
@@ -177,6 +178,26 @@ impl EmbeddedMember {
         Ok(resolved)
     }
 
+    /// What is this member's now.
+    fn claim(&self) -> Claim {
+        Claim {
+            group: self.group.clone(),
+            member: self.id,
+            state_topic: self.state_topic.as_ref().map(|topic| topic.id),
+            epochs: self.owned.iter().map(|(partition, owned)| (*partition, owned.epoch)).collect(),
+        }
+    }
+}
+
+/// What was a member's when it asked for a commit.
+struct Claim {
+    group: Arc<str>,
+    member: MemberId,
+    state_topic: Option<u32>,
+    epochs: BTreeMap<u32, u64>,
+}
+
+impl Claim {
     /// What must still be this member's for the commit to happen: partitions whose offsets it moves,
     /// and those whose state it writes.
     fn fence(
@@ -184,20 +205,19 @@ impl EmbeddedMember {
         offsets: &[(Arc<Topic>, u32, u64)],
         prepared: &Prepared,
     ) -> Result<Fence, CommitError> {
-        let state_id = self.state_topic.as_ref().map(|topic| topic.id);
         let written = prepared
             .parts
             .iter()
-            .filter(|part| Some(part.topic.id) == state_id)
+            .filter(|part| Some(part.topic.id) == self.state_topic)
             .map(|part| part.partition);
         let moved = offsets.iter().map(|(_, partition, _)| *partition);
         let partitions: BTreeSet<u32> = moved.chain(written).collect();
         let mut epochs = Vec::with_capacity(partitions.len());
         for partition in partitions {
-            let owned = self.owned.get(&partition).ok_or(CommitError::Fenced)?;
-            epochs.push((partition, owned.epoch));
+            let epoch = self.epochs.get(&partition).ok_or(CommitError::Fenced)?;
+            epochs.push((partition, *epoch));
         }
-        Ok(Fence { group: self.group.clone(), member: self.id, epochs })
+        Ok(Fence { group: self.group.clone(), member: self.member, epochs })
     }
 }
 
@@ -239,16 +259,21 @@ impl Member for EmbeddedMember {
         self.paused.remove(&partition);
     }
 
-    async fn commit(&mut self, commit: Commit) -> Result<(), CommitError> {
+    fn commit(&mut self, commit: Commit) -> Committing {
         let Commit { records, offsets } = commit;
         if records.is_empty() && offsets.is_empty() {
-            return Ok(());
+            return Box::pin(std::future::ready(Ok(())));
         }
-        let offsets = self.resolve(offsets)?;
-        let to_write = NewOffsets { group: self.group.clone(), offsets: offsets.clone() };
-        let fence = |prepared: &Prepared| self.fence(&offsets, prepared).map(Some);
-        self.shared.write(records, Some(to_write), fence).await?;
-        Ok(())
+        let claim = self.claim();
+        let resolved = self.resolve(offsets);
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            let offsets = resolved?;
+            let to_write = NewOffsets { group: claim.group.clone(), offsets: offsets.clone() };
+            let fence = |prepared: &Prepared| claim.fence(&offsets, prepared).map(Some);
+            shared.write(records, Some(to_write), fence).await?;
+            Ok(())
+        })
     }
 
     fn state(&self) -> Arc<dyn StateReader> {

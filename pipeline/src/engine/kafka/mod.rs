@@ -41,7 +41,7 @@ use self::{
 };
 use crate::{
     engine::{
-        Commit, CommitError, Engine, EngineError, GroupOffset, GroupSpec, Log, Member,
+        Commit, Committing, Engine, EngineError, GroupOffset, GroupSpec, Log, Member,
         PartitionInfo, Polled as Brought, StateReader, TopicInfo, TopicPartition, TopicSpec,
     },
     record::{NewRecord, Record},
@@ -347,8 +347,8 @@ impl Member for Numbered {
         self.member.resume(partition);
     }
 
-    async fn commit(&mut self, commit: Commit) -> Result<(), CommitError> {
-        self.member.commit(commit).await
+    fn commit(&mut self, commit: Commit) -> Committing {
+        self.member.commit(commit)
     }
 
     fn state(&self) -> Arc<dyn StateReader> {

@@ -135,7 +135,7 @@ impl Committer {
         }
         let noted = self.changelog_ends(&work);
         let mut outcome = self.session.run(&work, &terms);
-        if let Err(error) = self.keep_state(&work, &outcome, &noted) {
+        if let Err(error) = self.keep_state(&work, &outcome, &noted, is_owned()) {
             outcome = Outcome::Refused(error);
         }
         // Who asked may have gone; what is done is done.
@@ -172,20 +172,22 @@ impl Committer {
         ends
     }
 
-    /// Brings the local copy up to a commit that went through; where that is not known, it is not relied on any more.
-    /// `noted` are ends of the changelog before the commit.
+    /// Brings the local copy up to a commit that went through; where that is not known, it is not relied on any more, nor
+    /// where partitions moved meanwhile, so that another may have written there since. `noted` are ends of the changelog
+    /// before the commit.
     fn keep_state(
         &self,
         work: &Work,
         outcome: &Outcome,
         noted: &BTreeMap<u32, u64>,
+        is_owned: bool,
     ) -> Result<(), EngineError> {
         let (Some(store), Some(state_topic)) = (&self.store, self.session.broker.state_topic())
         else {
             return Ok(());
         };
-        let is_committed = match outcome {
-            Outcome::Committed => true,
+        let is_current = match outcome {
+            Outcome::Committed => is_owned,
             Outcome::Unknown | Outcome::Refused(_) => false,
             Outcome::Fenced | Outcome::Unavailable(_) => return Ok(()),
         };
@@ -199,7 +201,7 @@ impl Committer {
             }
         }
         for (partition, entries) in entries {
-            if !is_committed {
+            if !is_current {
                 store.apply(partition, &[], Checkpoint::Unknown)?;
                 continue;
             }

@@ -48,7 +48,8 @@ use self::{
 };
 use super::{clients::Clients, context::EngineContext};
 use crate::engine::{
-    Commit, CommitError, EngineError, GroupSpec, Member, Polled, StateReader, TopicPartition,
+    Commit, CommitError, Committing, EngineError, GroupSpec, Member, Polled, StateReader,
+    TopicPartition,
 };
 
 /// How long leaving may take; then the broker notices by itself that the member is gone.
@@ -257,6 +258,23 @@ impl KafkaMember {
         Some(TopicPartition { topic, partition })
     }
 
+    /// Asks the session for a commit.
+    fn ask(&self, commit: Commit) -> Result<oneshot::Receiver<Outcome>, CommitError> {
+        self.check_sizes(&commit)?;
+        let touched = self.touched(&commit)?;
+        let witness = if commit.offsets.is_empty() { self.witness(&touched) } else { None };
+        let claims =
+            self.inbox.claim(touched.into_iter().chain(witness.iter().map(|w| w.partition)));
+        let claims = claims.ok_or(CommitError::Fenced)?;
+        let (reply, outcome) = oneshot::channel();
+        let order = Order { commit, claims, witness, reply };
+        if !self.orders.push(Box::new(order)) {
+            let message = "earlier commits are still under way".to_owned();
+            return Err(EngineError::Unavailable(message).into());
+        }
+        Ok(outcome)
+    }
+
     fn stop(&self) {
         self.stop.store(true, Ordering::Release);
         self.inbox.bell.ring();
@@ -278,33 +296,24 @@ impl Member for KafkaMember {
         self.inbox.resume(partition);
     }
 
-    async fn commit(&mut self, commit: Commit) -> Result<(), CommitError> {
+    fn commit(&mut self, commit: Commit) -> Committing {
         if commit.records.is_empty() && commit.offsets.is_empty() {
-            return Ok(());
+            return Box::pin(std::future::ready(Ok(())));
         }
-        self.check_sizes(&commit)?;
-        let touched = self.touched(&commit)?;
-        let witness = if commit.offsets.is_empty() { self.witness(&touched) } else { None };
-        let claims =
-            self.inbox.claim(touched.into_iter().chain(witness.iter().map(|w| w.partition)));
-        let Some(claims) = claims else { return Err(CommitError::Fenced) };
-        let (reply, outcome) = oneshot::channel();
-        let order = Order { commit, claims, witness, reply };
-        if !self.orders.push(Box::new(order)) {
-            let message = "earlier commits are still under way".to_owned();
-            return Err(EngineError::Unavailable(message).into());
-        }
-        let ended = |_| EngineError::Fatal("the member's session has ended".to_owned());
-        match outcome.await.map_err(ended)? {
-            Outcome::Committed => Ok(()),
-            Outcome::Fenced => Err(CommitError::Fenced),
-            Outcome::Unavailable(message) => Err(EngineError::Unavailable(message).into()),
-            Outcome::Refused(error) => Err(error.into()),
-            Outcome::Unknown => {
-                let message = "stopped before the brokers told what became of a commit";
-                Err(EngineError::Fatal(message.to_owned()).into())
+        let asked = self.ask(commit);
+        Box::pin(async move {
+            let ended = |_| EngineError::Fatal("the member's session has ended".to_owned());
+            match asked?.await.map_err(ended)? {
+                Outcome::Committed => Ok(()),
+                Outcome::Fenced => Err(CommitError::Fenced),
+                Outcome::Unavailable(message) => Err(EngineError::Unavailable(message).into()),
+                Outcome::Refused(error) => Err(error.into()),
+                Outcome::Unknown => {
+                    let message = "stopped before the brokers told what became of a commit";
+                    Err(EngineError::Fatal(message.to_owned()).into())
+                }
             }
-        }
+        })
     }
 
     fn state(&self) -> Arc<dyn StateReader> {

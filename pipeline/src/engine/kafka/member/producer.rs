@@ -60,6 +60,9 @@ const LINGER_MS: u32 = 5;
 const RETRY_BACKOFF_MS: u32 = 10;
 /// Largest batch, in bytes: as much as a topic takes by default, so that a commit needs few requests to a partition.
 const BATCH_BYTES: usize = 900_000;
+/// Most records of a batch. One of so many is sent at once; librdkafka counts its bytes without headers, so that no number
+/// of them says that it is full.
+const BATCH_RECORDS: usize = 2_000;
 /// What a record takes in a batch beside its key, value and headers, about.
 const RECORD_OVERHEAD: usize = 64;
 /// Topics whose number of partitions is remembered.
@@ -179,7 +182,7 @@ impl MemberProducer {
         // While the transaction before is being ended, the next one's offsets are refused for a moment.
         own.push(("retry.backoff.ms", RETRY_BACKOFF_MS.to_string()));
         own.push(("batch.size", self.batch_bytes().to_string()));
-        own.push(("batch.num.messages", "100000".to_owned()));
+        own.push(("batch.num.messages", BATCH_RECORDS.to_string()));
         own.push(("queue.buffering.max.messages", "1000000".to_owned()));
         let timeout_ms = self.clients.config().transaction_timeout.as_millis();
         own.push(("message.timeout.ms", timeout_ms.to_string()));
@@ -256,7 +259,8 @@ impl MemberProducer {
     /// Hands over as many records as a batch takes.
     fn send_batch(&self, queue: &mut Queue<'_>) -> Result<(), Failure> {
         let mut left = self.batch_bytes();
-        while let Some(record) = queue.records.get(queue.next) {
+        let end = queue.records.len().min(queue.next + BATCH_RECORDS);
+        while let Some(record) = queue.records.get(queue.next).filter(|_| queue.next < end) {
             let bytes = record.size() + RECORD_OVERHEAD;
             if bytes > left && left < self.batch_bytes() {
                 break;

@@ -15,7 +15,7 @@ import org.apache.kafka.streams.Topology;
 
 /**
  * The Kafka Streams application that the benchmark compares with: {@code copy} writes each record as it came,
- * {@code classify} does what the classifier does to a line. Prints {@code ready} once it runs, and runs until killed.
+ * {@code trace} adds the headers that every record of the pipeline carries, {@code classify} does what the classifier does to a line. Prints {@code ready} once it runs, and runs until killed.
  */
 public final class Main {
     private Main() {}
@@ -26,8 +26,8 @@ public final class Main {
             lines();
             return;
         }
-        if (!mode.equals("copy") && !mode.equals("classify")) {
-            System.err.println("usage: copy|classify bootstrap.servers=HOST:PORT input=TOPIC output=TOPIC application.id=ID "
+        if (!mode.equals("copy") && !mode.equals("trace") && !mode.equals("classify")) {
+            System.err.println("usage: copy|trace|classify bootstrap.servers=HOST:PORT input=TOPIC output=TOPIC application.id=ID "
                 + "state.dir=DIR [any Kafka Streams setting=VALUE]...\n       lines < FILE: what is read from each line");
             System.exit(2);
         }
@@ -59,6 +59,9 @@ public final class Main {
         if (mode.equals("classify")) {
             topology.addProcessor("classify", ClassifyProcessor::new, "input");
             last = "classify";
+        } else if (mode.equals("trace")) {
+            topology.addProcessor("trace", TraceProcessor::new, "input");
+            last = "trace";
         }
         topology.addSink("output", output, new ByteArraySerializer(), new ByteArraySerializer(), last);
         return topology;
