@@ -3,6 +3,7 @@
 //! Partitions are served once their state is there; a commit is visible whole, or not at all.
 
 mod assignment;
+mod batches;
 #[cfg(test)]
 mod broker_tests;
 mod committer;

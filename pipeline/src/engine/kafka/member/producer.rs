@@ -1,14 +1,13 @@
 //! A member's producer, as a session uses it: one transaction a commit, or for clusters without them flush and commit.
 //!
-//! Every call lasts a second or so at most and can be made again, so that a member that is stopped never hangs in one.
+//! Every call lasts a second or so at most and can be made again, so that a member that is stopped never hangs in one. Where
+//! librdkafka loses the answer to a call, that lasts 15 s once.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, Weak},
     time::{Duration, Instant},
 };
 
-use foldhash::fast::RandomState;
 use rdkafka::{
     consumer::{CommitMode, Consumer, ConsumerGroupMetadata},
     error::{KafkaError, RDKafkaErrorCode},
@@ -17,6 +16,7 @@ use rdkafka::{
 };
 
 use super::{
+    batches::{BATCH_RECORDS, Routes, by_partition},
     consumer::GroupConsumer,
     delivery::{Delivered, ProducerCallbacks, lock},
     mailbox::nap,
@@ -32,7 +32,6 @@ use crate::{
             message::{signed, to_headers},
         },
     },
-    partitioner::partition_for,
     record::NewRecord,
 };
 
@@ -54,29 +53,13 @@ const FIRST_ABORT: Duration = Duration::from_millis(5);
 /// First pause before a call is made again; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// Time for records to gather to a batch: longer than it takes to hand one over.
-const LINGER_MS: u32 = 5;
+/// Time for the last records of a commit to be handed over. Where it passes before they are, the first of them go, and
+/// librdkafka's thread spins while the rest stands behind them.
+const LINGER_MS: u32 = 10;
 /// Pause before a request is sent again; it doubles, up to librdkafka's second.
 const RETRY_BACKOFF_MS: u32 = 10;
 /// Largest batch, in bytes: as much as a topic takes by default, so that a commit needs few requests to a partition.
 const BATCH_BYTES: usize = 900_000;
-/// Most records of a batch. One of so many is sent at once; librdkafka counts its bytes without headers, so that no number
-/// of them says that it is full.
-const BATCH_RECORDS: usize = 2_000;
-/// What a record takes in a batch beside its key, value and headers, about.
-const RECORD_OVERHEAD: usize = 64;
-/// Topics whose number of partitions is remembered.
-const MAX_TOPICS: usize = 1000;
-
-/// The records of a commit that go to one partition.
-#[derive(Default)]
-struct Queue<'a> {
-    partition: Option<u32>,
-    records: Vec<&'a NewRecord>,
-    /// The first that is not handed over.
-    next: usize,
-}
-
 /// A member's producer.
 pub(super) type SessionProducer = BaseProducer<ProducerCallbacks>;
 
@@ -98,8 +81,7 @@ pub(super) struct MemberProducer {
     metadata: Option<Arc<ConsumerGroupMetadata>>,
     /// Offsets of a commit that is no transaction, until it is committed.
     offsets: Option<TopicPartitionList>,
-    /// Topic to its number of partitions.
-    topics: HashMap<Arc<str>, u32, RandomState>,
+    routes: Routes,
     /// When the last transaction was begun.
     begun: Instant,
 }
@@ -123,7 +105,7 @@ impl MemberProducer {
             is_unanswered: false,
             metadata: None,
             offsets: None,
-            topics: HashMap::default(),
+            routes: Routes::default(),
             begun: Instant::now(),
         }
     }
@@ -208,10 +190,7 @@ impl MemberProducer {
     }
 
     /// Number of partitions of a topic.
-    fn partitions_of(&mut self, topic: &Arc<str>) -> Result<u32, Failure> {
-        if let Some(count) = self.topics.get(topic) {
-            return Ok(*count);
-        }
+    fn count_partitions(&self, topic: &Arc<str>) -> Result<u32, Failure> {
         // The consumer's connections are busy with fetches, which the broker holds back.
         let metadata = self.producer()?.client().fetch_metadata(Some(topic), METADATA);
         let metadata = metadata.map_err(|error| abortable(self.trouble(&error)))?;
@@ -229,47 +208,7 @@ impl MemberProducer {
             }
             return Err(classify_code(code, &format!("topic {topic:?}: {code}")).into());
         }
-        let count = found.partitions().len() as u32;
-        if self.topics.len() >= MAX_TOPICS {
-            self.topics.clear();
-        }
-        self.topics.insert(topic.clone(), count);
-        Ok(count)
-    }
-
-    /// Partition that a record goes to; librdkafka's choice where nothing decides.
-    fn partition_of(&mut self, record: &NewRecord) -> Result<Option<u32>, Failure> {
-        let count = self.partitions_of(&record.topic)?;
-        match (record.partition, &record.key) {
-            (Some(partition), _) if partition >= count => {
-                // It may have grown since it was looked up.
-                self.topics.remove(&record.topic);
-                if partition < self.partitions_of(&record.topic)? {
-                    return Ok(Some(partition));
-                }
-                let topic = record.topic.to_string();
-                Err(Failure::Refused(EngineError::UnknownPartition { topic, partition }))
-            }
-            (Some(partition), _) => Ok(Some(partition)),
-            (None, Some(key)) => Ok(Some(partition_for(key, count))),
-            (None, None) => Ok(None),
-        }
-    }
-
-    /// Hands over as many records as a batch takes.
-    fn send_batch(&self, queue: &mut Queue<'_>) -> Result<(), Failure> {
-        let mut left = self.batch_bytes();
-        let end = queue.records.len().min(queue.next + BATCH_RECORDS);
-        while let Some(record) = queue.records.get(queue.next).filter(|_| queue.next < end) {
-            let bytes = record.size() + RECORD_OVERHEAD;
-            if bytes > left && left < self.batch_bytes() {
-                break;
-            }
-            left = left.saturating_sub(bytes);
-            queue.next += 1;
-            self.send(record, queue.partition)?;
-        }
-        Ok(())
+        Ok(found.partitions().len() as u32)
     }
 
     /// Bytes of the largest batch.
@@ -415,22 +354,20 @@ impl Broker for MemberProducer {
     }
 
     fn produce(&mut self, records: &Records) -> Result<(), Failure> {
-        // All partitions are found before the first record is handed over.
-        let mut queues: HashMap<(&str, Option<u32>), Queue<'_>, RandomState> = HashMap::default();
-        for record in records {
-            let partition = self.partition_of(record)?;
-            let queue = queues.entry((&record.topic, partition)).or_default();
-            queue.partition = partition;
-            queue.records.push(record);
-        }
-        let mut queues: Vec<Queue<'_>> = queues.into_values().collect();
-        // librdkafka has one request of a partition in flight, and its thread spins while records stand behind it: each
-        // partition gets a batch, and the next one when all are answered for.
+        let mut routes = std::mem::take(&mut self.routes);
+        let queues = by_partition(records, &mut routes, |topic| self.count_partitions(topic));
+        self.routes = routes;
+        let mut queues = queues?;
+        // librdkafka has one request of a partition in flight, and its thread spins while records stand behind it that
+        // have waited for as long as they may: each partition gets a batch, and the next when all are answered for.
         loop {
             for queue in &mut queues {
-                self.send_batch(queue)?;
+                let partition = queue.partition;
+                for record in queue.next_batch(self.batch_bytes()) {
+                    self.send(record, partition)?;
+                }
             }
-            queues.retain(|queue| queue.next < queue.records.len());
+            queues.retain(|queue| !queue.is_empty());
             if queues.is_empty() {
                 return Ok(());
             }
