@@ -119,9 +119,22 @@ impl Process {
         }
     }
 
+    /// Starts it again where it has ended on its own, and says how it had.
+    pub(crate) fn supervise(&mut self) -> Result<Option<String>> {
+        let how = match (self.ended(), &self.child) {
+            (Some(status), _) => status.to_string(),
+            (None, None) => "while it was struck".to_owned(),
+            (None, Some(_)) => return Ok(None),
+        };
+        let ended = format!("{} ended: {how}: {}", self.name, self.last_lines());
+        self.start_again()?;
+        Ok(Some(ended))
+    }
+
     /// kill -9; whether it was that which ended it.
     pub(crate) async fn kill(&mut self) -> Result<bool> {
         const KILLED: i32 = 9;
+        self.supervise()?;
         self.signal("KILL")?;
         let status = self.end(Duration::from_secs(10)).await;
         Ok(status.is_some_and(|status| status.signal() == Some(KILLED)))

@@ -132,10 +132,7 @@ impl Pipeline {
     pub(crate) fn supervise(&mut self) -> Result<Vec<String>> {
         let mut ended = Vec::new();
         for process in &mut self.processes {
-            if let Some(status) = process.ended() {
-                ended.push(format!("{} ended: {status}: {}", process.name, process.last_lines()));
-                process.start_again()?;
-            }
+            ended.extend(process.supervise()?);
         }
         Ok(ended)
     }

