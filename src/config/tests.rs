@@ -124,7 +124,7 @@ fn bounds_that_contradict_each_other_are_refused() {
         ),
         (
             "engine = \"kafka\"\n[limits]\ncommit_interval = \"6s\"",
-            "kafka.transaction_timeout is 20s, wanted at least 4 times limits.commit_interval, 6s",
+            "kafka.transaction_timeout is 10s, wanted at least 4 times limits.commit_interval, 6s",
         ),
     ];
     for (text, message) in cases {

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     error::Error,
+    ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -56,7 +57,7 @@ impl Secrets {
     }
 }
 
-/// The context of a client. Contexts of consumers and producers with callbacks of their own hold one and hand on to it.
+/// The context of a client.
 pub(crate) struct EngineContext {
     /// What the client is for, in the log.
     role: Arc<str>,
@@ -176,6 +177,40 @@ impl ClientContext for EngineContext {
             tracing::warn!(client = %self.role, %error, "no token for the brokers");
         })?;
         Ok(token)
+    }
+}
+
+/// The context of a client with callbacks of its own; `T` is what they need.
+pub(crate) struct Callbacks<T> {
+    pub(crate) engine: EngineContext,
+    pub(crate) own: T,
+}
+
+impl<T> Deref for Callbacks<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.own
+    }
+}
+
+impl<T: Send + Sync> ClientContext for Callbacks<T> {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = EngineContext::ENABLE_REFRESH_OAUTH_TOKEN;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.engine.log(level, facility, line);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.engine.stats_raw(statistics);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.engine.error(error, reason);
+    }
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.engine.generate_oauth_token(config)
     }
 }
 

@@ -154,7 +154,7 @@ impl Default for KafkaConfig {
             group_protocol: GroupProtocol::Classic,
             sessions: 2,
             session_timeout: HumanDuration::from_secs(30),
-            transaction_timeout: HumanDuration::from_secs(20),
+            transaction_timeout: HumanDuration::from_secs(10),
             request_timeout: HumanDuration::from_secs(30),
             fetch_queue: ByteSize::mib(8),
             produce_queue: ByteSize::mib(16),

@@ -8,9 +8,6 @@ use std::{
 };
 
 use rdkafka::{
-    ClientContext, Statistics,
-    client::OAuthToken,
-    config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, Message as _},
     producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig},
@@ -25,7 +22,7 @@ use crate::{
         kafka::{
             clients::Clients,
             cluster::{Cluster, Edge},
-            context::EngineContext,
+            context::Callbacks,
             error::{Trouble, classify, classify_code},
             message::{signed, to_headers},
         },
@@ -49,39 +46,17 @@ const MOST_TRIES: usize = 4;
 /// Where each record of the batch went, or why it did not.
 type Outcome = Option<Result<u64, RDKafkaErrorCode>>;
 
-struct AppendContext {
-    engine: EngineContext,
-    outcomes: Mutex<Vec<Outcome>>,
-}
+/// What became of each record of the batch.
+#[derive(Default)]
+struct Outcomes(Mutex<Vec<Outcome>>);
 
-impl AppendContext {
-    fn outcomes(&self) -> MutexGuard<'_, Vec<Outcome>> {
-        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
+impl Outcomes {
+    fn lock(&self) -> MutexGuard<'_, Vec<Outcome>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl ClientContext for AppendContext {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        self.engine.log(level, facility, line);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.engine.error(error, reason);
-    }
-
-    fn stats(&self, _: Statistics) {}
-
-    fn generate_oauth_token(
-        &self,
-        config: Option<&str>,
-    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        self.engine.generate_oauth_token(config)
-    }
-}
-
-impl ProducerContext for AppendContext {
+impl ProducerContext for Callbacks<Outcomes> {
     /// Index in the batch.
     type DeliveryOpaque = usize;
 
@@ -90,13 +65,13 @@ impl ProducerContext for AppendContext {
             Ok(message) => Ok(u64::try_from(message.offset()).unwrap_or_default()),
             Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)),
         };
-        if let Some(slot) = self.outcomes().get_mut(index) {
+        if let Some(slot) = self.lock().get_mut(index) {
             *slot = Some(outcome);
         }
     }
 }
 
-type AppendProducer = BaseProducer<AppendContext>;
+type AppendProducer = BaseProducer<Callbacks<Outcomes>>;
 
 /// The thread's state.
 pub(super) struct Worker {
@@ -198,7 +173,7 @@ impl Worker {
             settings.push(("transactional.id", self.transactional_id.clone()));
         }
         let context =
-            AppendContext { engine: self.clients.context("appender"), outcomes: Mutex::default() };
+            Callbacks { engine: self.clients.context("appender"), own: Outcomes::default() };
         let producer: AppendProducer = self.clients.create(&settings, context)?;
         if self.clients.is_exactly_once() {
             let deadline = Instant::now() + self.clients.request_timeout();
@@ -347,7 +322,7 @@ impl Worker {
     fn send(&self, producer: &AppendProducer, batch: &[Append]) -> Result<(), Failed> {
         let count: usize = batch.iter().map(|append| append.records.len()).sum();
         {
-            let mut outcomes = producer.context().outcomes();
+            let mut outcomes = producer.context().lock();
             outcomes.clear();
             outcomes.resize(count, None);
         }
@@ -407,7 +382,7 @@ impl Worker {
 
     /// Where the records went; or which appends can never be written.
     fn places(&self, producer: &AppendProducer, batch: &[Append]) -> Result<Places, Failed> {
-        let outcomes = std::mem::take(&mut *producer.context().outcomes());
+        let outcomes = std::mem::take(&mut *producer.context().lock());
         let mut outcomes = outcomes.into_iter();
         let mut places = Vec::with_capacity(outcomes.len());
         let mut spoilt = Vec::new();

@@ -12,8 +12,6 @@ use std::{
 };
 
 use rdkafka::{
-    client::{ClientContext, OAuthToken},
-    config::RDKafkaLogLevel,
     consumer::{
         BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol, base_consumer::PartitionQueue,
     },
@@ -27,7 +25,7 @@ use crate::engine::{
     EngineError,
     kafka::{
         clients::Clients,
-        context::EngineContext,
+        context::Callbacks,
         error::{Trouble, classify},
         message::signed,
     },
@@ -46,11 +44,10 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 /// Events answered in a row before records get their turn.
 const MAX_EVENTS: usize = 64;
 
-pub(super) type GroupConsumer = BaseConsumer<GroupContext>;
+pub(super) type GroupConsumer = BaseConsumer<Callbacks<GroupContext>>;
 
 /// What happens in a group, told on the thread that polls.
 pub(super) struct GroupContext {
-    engine: EngineContext,
     inbox: Arc<Inbox>,
     /// Topics of the group; the first is the one that is subscribed.
     topics: Vec<Arc<str>>,
@@ -69,35 +66,12 @@ struct Source {
     topic: Arc<str>,
     partition: u32,
     epoch: Epoch,
-    queue: PartitionQueue<GroupContext>,
+    queue: PartitionQueue<Callbacks<GroupContext>>,
     /// There may be something in the queue.
     is_filled: Arc<AtomicBool>,
 }
 
-impl ClientContext for GroupContext {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = EngineContext::ENABLE_REFRESH_OAUTH_TOKEN;
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.engine.log(level, facility, message);
-    }
-
-    fn stats_raw(&self, statistics: &[u8]) {
-        self.engine.stats_raw(statistics);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.engine.error(error, reason);
-    }
-
-    fn generate_oauth_token(
-        &self,
-        config: Option<&str>,
-    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        self.engine.generate_oauth_token(config)
-    }
-}
-
-impl ConsumerContext for GroupContext {
+impl ConsumerContext for Callbacks<GroupContext> {
     fn rebalance(
         &self,
         consumer: &GroupConsumer,
@@ -222,13 +196,13 @@ impl Fetcher {
         let Some(subscribed) = topics.first().cloned() else {
             return Err(EngineError::Fatal("a group names no topic to read".to_owned()));
         };
-        let context = GroupContext {
-            engine: clients.context("member"),
+        let own_context = GroupContext {
             inbox: inbox.clone(),
             topics,
             consumer: OnceLock::new(),
             rebalanced: Mutex::default(),
         };
+        let context = Callbacks { engine: clients.context("member"), own: own_context };
         let mut consumer: GroupConsumer = clients.create(&own, context)?;
         let group_rang = Arc::new(AtomicBool::new(true));
         let (flag, bell): (Arc<AtomicBool>, Arc<Bell>) = (group_rang.clone(), inbox.bell.clone());

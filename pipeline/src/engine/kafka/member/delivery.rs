@@ -3,14 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdkafka::{
-    client::{ClientContext, OAuthToken},
-    config::RDKafkaLogLevel,
-    error::{KafkaError, RDKafkaErrorCode},
+    error::RDKafkaErrorCode,
     message::Message,
     producer::{DeliveryResult, ProducerContext},
 };
 
-use crate::engine::kafka::context::EngineContext;
+use crate::engine::kafka::context::Callbacks;
 
 /// What became of what was produced.
 #[derive(Debug, Default)]
@@ -22,33 +20,7 @@ pub(super) struct Delivered {
 }
 
 /// Takes delivery reports on the thread that polls.
-pub(super) struct ProducerCallbacks {
-    pub(super) engine: EngineContext,
-    pub(super) delivered: Arc<Mutex<Delivered>>,
-}
-
-impl ClientContext for ProducerCallbacks {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = EngineContext::ENABLE_REFRESH_OAUTH_TOKEN;
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.engine.log(level, facility, message);
-    }
-
-    fn stats_raw(&self, statistics: &[u8]) {
-        self.engine.stats_raw(statistics);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.engine.error(error, reason);
-    }
-
-    fn generate_oauth_token(
-        &self,
-        config: Option<&str>,
-    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        self.engine.generate_oauth_token(config)
-    }
-}
+pub(super) type ProducerCallbacks = Callbacks<Arc<Mutex<Delivered>>>;
 
 impl ProducerContext for ProducerCallbacks {
     type DeliveryOpaque = ();
@@ -61,7 +33,7 @@ impl ProducerContext for ProducerCallbacks {
                 // What was thrown away by an abort says nothing about why.
                 let is_purged =
                     matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight);
-                let mut delivered = lock(&self.delivered);
+                let mut delivered = lock(self);
                 delivered.is_given_up = true;
                 if !is_purged && delivered.failure.is_none() {
                     delivered.failure =

@@ -174,7 +174,7 @@ impl MemberProducer {
         }
         let context = ProducerCallbacks {
             engine: self.clients.context("session"),
-            delivered: self.delivered.clone(),
+            own: self.delivered.clone(),
         };
         self.clients.create(&own, context).map_err(|error| Trouble::Fatal(error.to_string()))
     }
