@@ -45,7 +45,7 @@ fn schemas<V: Value>() -> std::rc::Rc<Both> {
 fn agrees_with_the_reference<V: Value + PartialEq + Debug>(value: &V) {
     let schemas = schemas::<V>();
     let mut bytes = Vec::new();
-    datum::write(value, &schemas.fast, &mut bytes).unwrap();
+    value.write_datum(&schemas.fast, &mut bytes).unwrap();
     let writer = GenericDatumWriter::builder(&schemas.reference).build().unwrap();
     assert_eq!(bytes, writer.write_ser_to_vec(value).unwrap(), "{value:?}");
     let read: V = datum::read(&bytes, &schemas.fast).unwrap();

@@ -7,9 +7,11 @@ pub mod datum;
 mod endpoint;
 mod error;
 mod json;
+pub(crate) mod log_datum;
 
 use std::{
     any::TypeId,
+    cell::RefCell,
     fmt,
     marker::PhantomData,
     sync::Arc,
@@ -38,8 +40,13 @@ const MAX_CACHED_UNKNOWN: usize = 1024;
 /// requests. An id is handed out before the first record bears it, so this loses nothing.
 const UNKNOWN_FOR: Duration = Duration::from_secs(10);
 
-/// Room for the datum of an ordinary value, in bytes.
-const INITIAL_CAPACITY: usize = 1024;
+/// Room for data that a thread keeps from one value to the next, in bytes.
+const SCRATCH_CAPACITY: usize = 64 << 10;
+
+thread_local! {
+    /// Where a value is written before its size is known: many wait for their commit, and none takes more than its size.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Bounds on what is encoded and decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -347,9 +354,13 @@ impl<V: Value> Writer<V> {
     /// # Errors
     /// See [`EncodeError`].
     pub fn encode(&self, value: &V) -> Result<Bytes, EncodeError> {
-        let mut out = Vec::with_capacity(INITIAL_CAPACITY);
-        self.encode_into(value, &mut out)?;
-        Ok(out.into())
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.clear();
+            let encoded =
+                self.encode_into(value, scratch).map(|()| Bytes::copy_from_slice(scratch));
+            scratch.shrink_to(SCRATCH_CAPACITY);
+            encoded
+        })
     }
 
     /// Appends an encoded value; on an error `out` is as before.
@@ -372,7 +383,8 @@ impl<V: Value> Writer<V> {
         }
         let start = out.len();
         wire::write_prefix(self.id, out);
-        datum::write(value, &self.schema, out)
+        value
+            .write_datum(&self.schema, out)
             .map_err(|reason| EncodeError::Datum { name: V::NAME, reason })?;
         let size = out.len() - start;
         if size > self.max_value_bytes {
