@@ -6,6 +6,7 @@ pub mod embedded;
 pub mod kafka;
 pub mod pages;
 mod records;
+mod topic;
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,33 +15,9 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 
 pub use records::Records;
+pub use topic::{Cleanup, TopicSpec};
 
 use crate::record::{NewRecord, Record};
-
-/// What happens to old records of a topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cleanup {
-    /// Records go when the partition passes one of the bounds.
-    Delete {
-        /// Longest age in milliseconds.
-        retention_ms: Option<u64>,
-        /// Largest size of a partition in bytes.
-        retention_bytes: Option<u64>,
-    },
-    /// The latest record of each key stays.
-    Compact,
-}
-
-/// A topic as it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TopicSpec {
-    /// Name.
-    pub name: Arc<str>,
-    /// Number of partitions, at least 1.
-    pub partitions: u32,
-    /// What happens to old records.
-    pub cleanup: Cleanup,
-}
 
 /// A partition as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

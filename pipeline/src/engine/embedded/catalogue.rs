@@ -12,11 +12,6 @@ use tokio::sync::watch;
 use super::tail::PartitionKey;
 use crate::engine::{Cleanup, EngineError, PartitionInfo, TopicInfo, TopicSpec};
 
-/// Most partitions of a topic: each takes a little memory for good.
-const MAX_PARTITIONS: u32 = 10_000;
-/// Longest name of a topic, as in Apache Kafka.
-const MAX_NAME: usize = 249;
-
 /// A partition as of the last commit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct PartitionState {
@@ -90,19 +85,21 @@ impl Topic {
         self.changed.subscribe()
     }
 
+    /// What it was made as.
+    pub(super) fn spec(&self) -> TopicSpec {
+        TopicSpec {
+            name: self.name.clone(),
+            partitions: self.partition_count(),
+            cleanup: self.cleanup(),
+        }
+    }
+
     fn info(&self) -> TopicInfo {
         let partitions = self.partitions.iter().map(|state| {
             let PartitionState { earliest, end, .. } = *lock(state);
             PartitionInfo { earliest, end }
         });
-        TopicInfo {
-            spec: TopicSpec {
-                name: self.name.clone(),
-                partitions: self.partition_count(),
-                cleanup: self.cleanup(),
-            },
-            partitions: partitions.collect(),
-        }
+        TopicInfo { spec: self.spec(), partitions: partitions.collect() }
     }
 }
 
@@ -175,47 +172,6 @@ impl Catalogue {
             offsets.insert(group.clone(), HashMap::from([(key, next)]));
         }
     }
-}
-
-/// Whether a topic may be made as it is asked for.
-pub(super) fn validate(spec: &TopicSpec) -> Result<(), EngineError> {
-    let name = &spec.name;
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(allowed) {
-        let shown: String = name.chars().take(MAX_NAME).collect();
-        return Err(EngineError::Fatal(format!(
-            "{shown:?} is no name of a topic: 1 to {MAX_NAME} letters, digits, dots, underscores, dashes"
-        )));
-    }
-    if spec.partitions == 0 || spec.partitions > MAX_PARTITIONS {
-        return Err(EngineError::Fatal(format!(
-            "topic {name:?} asks for {} partitions, 1 to {MAX_PARTITIONS} are possible",
-            spec.partitions
-        )));
-    }
-    Ok(())
-}
-
-/// Whether a topic that is there agrees with what is asked for.
-pub(super) fn compare(topic: &Topic, spec: &TopicSpec) -> Result<(), EngineError> {
-    let differs = |found: String, wanted: String| EngineError::TopicDiffers {
-        topic: topic.name.to_string(),
-        found,
-        wanted,
-    };
-    let count = |partitions: u32| format!("{partitions} partitions");
-    if topic.partition_count() != spec.partitions {
-        return Err(differs(count(topic.partition_count()), count(spec.partitions)));
-    }
-    let name = |compacted: bool| if compacted { "compact" } else { "delete" };
-    let wanted = spec.cleanup == Cleanup::Compact;
-    if topic.compacted != wanted {
-        return Err(differs(
-            format!("cleanup {}", name(topic.compacted)),
-            format!("cleanup {}", name(wanted)),
-        ));
-    }
-    Ok(())
 }
 
 pub(super) fn unknown(topic: &str, partition: u32) -> EngineError {

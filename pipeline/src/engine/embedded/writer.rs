@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     batch::Batch,
-    catalogue::{PartitionState, Topic, compare, validate},
+    catalogue::{PartitionState, Topic},
     core::{Core, deadline, now_ms},
     group::Fence,
     maintenance,
@@ -391,14 +391,14 @@ fn create_topics(core: &Core, topics: &[TopicSpec]) -> Result<(), EngineError> {
     let mut made: Vec<Topic> = Vec::new();
     let mut changed: Vec<(Arc<Topic>, &TopicSpec)> = Vec::new();
     for spec in topics {
-        validate(spec)?;
+        spec.validate()?;
         if let Some(topic) = core.catalogue.topic(&spec.name) {
-            compare(&topic, spec)?;
+            topic.spec().agrees_with(spec)?;
             if topic.cleanup() != spec.cleanup {
                 changed.push((topic, spec));
             }
         } else if let Some(topic) = made.iter().find(|topic| topic.name == spec.name) {
-            compare(topic, spec)?;
+            topic.spec().agrees_with(spec)?;
         } else {
             let partitions = vec![PartitionState::default(); spec.partitions as usize];
             made.push(Topic::new(next_id, spec, partitions));

@@ -263,14 +263,14 @@ impl Engine for KafkaEngine {
         let mut missing: Vec<&TopicSpec> = Vec::new();
         let mut there: Vec<(TopicSpec, Shape)> = Vec::new();
         for spec in specs {
-            topics::validate(spec)?;
+            spec.validate()?;
             let name = spec.name.to_string();
             let shape = self.cluster.blocking(move |cluster| cluster.shape_now(&name)).await?;
             match shape {
                 Some(shape) => there.push((spec.clone(), shape)),
                 None if missing.contains(&spec) => {}
                 None => match missing.iter().find(|other| other.name == spec.name) {
-                    Some(other) => topics::compare(other, spec)?,
+                    Some(other) => other.agrees_with(spec)?,
                     None => missing.push(spec),
                 },
             }

@@ -12,30 +12,6 @@ const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
 const MIN_INSYNC: &str = "min.insync.replicas";
 /// Kafka's word for "no bound".
 const UNBOUNDED: &str = "-1";
-/// Longest name of a topic.
-const MAX_NAME: usize = 249;
-/// Most partitions of a topic.
-const MAX_PARTITIONS: u32 = 1024;
-
-/// Whether a topic may be made as it is asked for.
-pub(super) fn validate(spec: &TopicSpec) -> Result<(), EngineError> {
-    let name = &spec.name;
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    let is_dots = matches!(&**name, "." | "..");
-    if name.is_empty() || name.len() > MAX_NAME || is_dots || !name.bytes().all(allowed) {
-        let shown: String = name.chars().take(MAX_NAME).collect();
-        return Err(EngineError::Fatal(format!(
-            "{shown:?} is no name of a topic: 1 to {MAX_NAME} letters, digits, dots, underscores, dashes"
-        )));
-    }
-    if spec.partitions == 0 || spec.partitions > MAX_PARTITIONS {
-        return Err(EngineError::Fatal(format!(
-            "topic {name:?} asks for {} partitions, 1 to {MAX_PARTITIONS} are possible",
-            spec.partitions
-        )));
-    }
-    Ok(())
-}
 
 /// What a topic is made with.
 pub(super) fn to_new(spec: &TopicSpec, clients: &Clients) -> NewKafkaTopic {
@@ -85,26 +61,7 @@ pub(super) fn compare_known(
     if !configs.contains_key(CLEANUP) {
         found.cleanup = wanted.cleanup;
     }
-    compare(&found, wanted)
-}
-
-/// Whether a topic that is there agrees with what is asked for.
-pub(super) fn compare(found: &TopicSpec, wanted: &TopicSpec) -> Result<(), EngineError> {
-    let topic = found.name.to_string();
-    if found.partitions != wanted.partitions {
-        let count = |partitions: u32| format!("{partitions} partitions");
-        let (found, wanted) = (count(found.partitions), count(wanted.partitions));
-        return Err(EngineError::TopicDiffers { topic, found, wanted });
-    }
-    let name = |spec: &TopicSpec| match spec.cleanup {
-        Cleanup::Compact => "cleanup compact".to_owned(),
-        Cleanup::Delete { .. } => "cleanup delete".to_owned(),
-    };
-    let (found, wanted) = (name(found), name(wanted));
-    if found != wanted {
-        return Err(EngineError::TopicDiffers { topic, found, wanted });
-    }
-    Ok(())
+    found.agrees_with(wanted)
 }
 
 #[cfg(test)]
@@ -134,17 +91,5 @@ mod tests {
                 Shape { name: new.name, partitions: new.partitions, replicas: 1, is_led: true };
             assert_eq!(to_spec(&shape, &new.configs), spec);
         }
-    }
-
-    #[test]
-    fn a_difference_is_told_both_ways() {
-        let kept = spec(Cleanup::Delete { retention_ms: None, retention_bytes: None });
-        let bounded = spec(Cleanup::Delete { retention_ms: Some(1), retention_bytes: None });
-        assert!(compare(&kept, &bounded).is_ok());
-        let message = compare(&kept, &spec(Cleanup::Compact)).unwrap_err().to_string();
-        assert_eq!(message, "topic \"t\" has cleanup delete, wanted cleanup compact");
-        let more = TopicSpec { partitions: 4, ..kept.clone() };
-        let message = compare(&kept, &more).unwrap_err().to_string();
-        assert_eq!(message, "topic \"t\" has 3 partitions, wanted 4 partitions");
     }
 }
