@@ -9,7 +9,7 @@ use std::{
 
 use hephaestus_schemas::{
     Analysis, ClassifiedLog,
-    topics::{ANALYSES, CLASSIFIED_LOGS, PROPOSED_CHANGES},
+    topics::{ANALYSES, CLASSIFIED_LOGS, PROPOSED_CHANGES, RAW_LOGS},
 };
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ use crate::{
     cluster::Cluster,
     spread::{Counts, counts, interleaved, node_config, sources, through_inspect, total, write},
     support::{run, text},
-    up::{Up, all, classified, sample, sample_node, sample_repository, settled, values},
+    up::{Up, accounted, all, classified, sample, sample_node, sample_repository, settled, values},
 };
 
 /// Longest wait for what is to come.
@@ -197,6 +197,48 @@ async fn processes_share_the_work_one_is_killed_and_the_same_is_found() {
     for up in [door, rest, second] {
         up.stop().good();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_least_once_loses_nothing_where_a_process_is_killed() {
+    let Some(mut cluster) = Cluster::start().await else { return };
+    cluster.use_apicurio();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("h.toml");
+    let delivery = "[kafka]\ndelivery = \"at-least-once\"\n";
+    fs::write(&file, SHORT.replace("[kafka]\n", delivery)).unwrap();
+    let at = ["--config", text(&file)];
+    cluster.run(&[&["topology", "apply"], &at[..]].concat()).good();
+    let start = || cluster.up(&[&["run", "classifier"], &at[..]].concat());
+    let first = start();
+    ready(&first).await;
+    let sources = sources();
+    let lines = interleaved(&sources.iter().collect::<Vec<_>>(), 5);
+    let (before, after) = lines.split_at(lines.len() / 2);
+    let log = cluster.log().await;
+    write(&log, before).await;
+    let started = Instant::now();
+    while all(&log, CLASSIFIED_LOGS).await.is_empty() {
+        assert!(started.elapsed() < PATIENCE, "nothing is classified");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    first.kill();
+    write(&log, after).await;
+    let second = start();
+    let raw: BTreeSet<(u32, u64)> =
+        all(&log, RAW_LOGS).await.iter().map(|record| (record.partition, record.offset)).collect();
+    assert_eq!(raw.len(), lines.len());
+    let started = Instant::now();
+    loop {
+        let found = accounted(&all(&log, CLASSIFIED_LOGS).await);
+        let missing = raw.iter().filter(|place| !found.contains_key(place)).count();
+        if missing == 0 {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "{missing} lines are in no event");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    second.stop().good();
 }
 
 /// Puts a schema that nothing is compatible with in place of that of proposed changes.

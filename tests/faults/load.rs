@@ -12,7 +12,8 @@ use std::{
 use hephaestus_schemas::topics::{CLASSIFIED_LOGS, RAW_LOGS};
 use rdkafka::{
     ClientConfig, ClientContext, Message, Statistics,
-    producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer},
+    error::RDKafkaErrorCode,
+    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -20,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    oracle::{Deliveries, Id, Place},
+    oracle::{Acknowledged, Deliveries, Id},
     schedule::Chance,
 };
 
@@ -42,6 +43,13 @@ const BETWEEN_LINES_MS: i64 = 5;
 const MAX_IN_FLIGHT: u64 = 500;
 /// How often records are handed over.
 const TICK: Duration = Duration::from_millis(20);
+/// What a producer says of records that it gives up with everything else.
+const GIVEN_UP: [RDKafkaErrorCode; 4] = [
+    RDKafkaErrorCode::Fatal,
+    RDKafkaErrorCode::OutOfOrderSequenceNumber,
+    RDKafkaErrorCode::PurgeQueue,
+    RDKafkaErrorCode::PurgeInflight,
+];
 /// How long the producer tries to deliver a record: longer than any fault.
 const DELIVERY_TIMEOUT_MS: &str = "300000";
 
@@ -91,6 +99,8 @@ pub(crate) struct Books {
     pub(crate) garbage: Deliveries,
     /// Why records were not acknowledged.
     pub(crate) failures: Vec<String>,
+    /// Why the producer had to be made anew. What it had under way then counts as never acknowledged, there or not.
+    pub(crate) renewals: Vec<String>,
 }
 
 impl Books {
@@ -125,27 +135,15 @@ impl Load {
             lines: Deliveries::new(RAW_LOGS),
             garbage: Deliveries::new(CLASSIFIED_LOGS),
             failures: Vec::new(),
+            renewals: Vec::new(),
         };
         let (doing, done) = watch::channel(Done::default());
         let notes = Notes { books: Mutex::new(books), throttled: AtomicU64::new(0), doing };
         let notes = Arc::new(notes);
-        let producer: ThreadedProducer<Context> = ClientConfig::new()
-            .set("bootstrap.servers", bootstrap_servers)
-            .set("client.id", "load")
-            .set("enable.idempotence", "true")
-            .set("acks", "all")
-            .set("partitioner", "murmur2_random")
-            .set("linger.ms", "5")
-            .set("message.timeout.ms", DELIVERY_TIMEOUT_MS)
-            .set("request.timeout.ms", "5000")
-            .set("socket.timeout.ms", "6000")
-            .set("reconnect.backoff.max.ms", "500")
-            .set("statistics.interval.ms", "250")
-            .create_with_context(Context(notes.clone()))
-            .unwrap();
         let (wishes, wished) = mpsc::channel(1);
         let work = Work {
-            producer,
+            bootstrap_servers: bootstrap_servers.to_owned(),
+            producer: producer(bootstrap_servers, &notes),
             notes: notes.clone(),
             chance: Chance(seed),
             next: sources().map(|source| Id { source, number: 0 }).collect(),
@@ -244,19 +242,41 @@ impl ProducerContext for Context {
         match result {
             Ok(message) => {
                 let partition = u32::try_from(message.partition()).unwrap();
-                let offset = u64::try_from(message.offset()).unwrap();
-                books.of(*id).acknowledge(*id, Place { partition, offset });
+                let offset = u64::try_from(message.offset()).ok();
+                books.of(*id).acknowledge(*id, Acknowledged { partition, offset });
                 self.0.doing.send_modify(|done| done.acknowledged += 1);
             }
             Err((error, _)) => {
-                books.failures.push(format!("{id}: {error}"));
+                let is_given_up =
+                    error.rdkafka_error_code().is_some_and(|code| GIVEN_UP.contains(&code));
+                if !is_given_up {
+                    books.failures.push(format!("{id}: {error}"));
+                }
                 self.0.doing.send_modify(|done| done.failed += 1);
             }
         }
     }
 }
 
+fn producer(bootstrap_servers: &str, notes: &Arc<Notes>) -> ThreadedProducer<Context> {
+    ClientConfig::new()
+        .set("bootstrap.servers", bootstrap_servers)
+        .set("client.id", "load")
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("partitioner", "murmur2_random")
+        .set("linger.ms", "5")
+        .set("message.timeout.ms", DELIVERY_TIMEOUT_MS)
+        .set("request.timeout.ms", "5000")
+        .set("socket.timeout.ms", "6000")
+        .set("reconnect.backoff.max.ms", "500")
+        .set("statistics.interval.ms", "250")
+        .create_with_context(Context(notes.clone()))
+        .unwrap()
+}
+
 struct Work {
+    bootstrap_servers: String,
     producer: ThreadedProducer<Context>,
     notes: Arc<Notes>,
     chance: Chance,
@@ -312,9 +332,18 @@ impl Work {
         self.notes.books.lock().unwrap().of(id).issue(id);
         let (topic, key) = address(id.source);
         let value = value(id);
-        let record = BaseRecord::with_opaque_to(topic, Box::new(id)).key(&key).payload(&value);
         // The producer's queue is larger than what may be in flight, so it is never full.
-        self.producer.send(record).map_err(|(error, _)| error).unwrap();
+        while let Err((error, _)) = self
+            .producer
+            .send(BaseRecord::with_opaque_to(topic, Box::new(id)).key(&key).payload(&value))
+        {
+            // librdkafka gives up a producer whose numbering differs from the broker's.
+            let Some((code, why)) = self.producer.client().fatal_error() else {
+                panic!("{id} cannot be produced: {error}");
+            };
+            self.notes.books.lock().unwrap().renewals.push(format!("{code}: {why}"));
+            self.producer = producer(&self.bootstrap_servers, &self.notes);
+        }
     }
 }
 

@@ -42,11 +42,27 @@ impl fmt::Display for Place {
     }
 }
 
+/// Where a broker says that a record is. Where it took the record for a repetition, it does not say where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Acknowledged {
+    pub(crate) partition: u32,
+    pub(crate) offset: Option<u64>,
+}
+
+impl fmt::Display for Acknowledged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.offset {
+            Some(offset) => write!(f, "{}/{offset}", self.partition),
+            None => write!(f, "{}, at an offset not told", self.partition),
+        }
+    }
+}
+
 /// What is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Violation {
     #[error("{topic}: {id} was acknowledged at {acknowledged} and is not there")]
-    Lost { topic: &'static str, id: Id, acknowledged: Place },
+    Lost { topic: &'static str, id: Id, acknowledged: Acknowledged },
     #[error("{topic}: {id} is there again at {again}")]
     Doubled { topic: &'static str, id: Id, again: Place },
     #[error("{topic}: {id} at {at} was never issued")]
@@ -73,7 +89,7 @@ pub(crate) enum Violation {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Delivery {
-    acknowledged: Option<Place>,
+    acknowledged: Option<Acknowledged>,
     found: bool,
 }
 
@@ -101,7 +117,7 @@ impl Deliveries {
     }
 
     /// The producer said where a record is.
-    pub(crate) fn acknowledge(&mut self, id: Id, at: Place) {
+    pub(crate) fn acknowledge(&mut self, id: Id, at: Acknowledged) {
         self.acknowledged += 1;
         self.issued.entry(id).or_default().acknowledged = Some(at);
     }

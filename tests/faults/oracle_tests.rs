@@ -8,6 +8,10 @@ fn id(source: u32, number: u32) -> Id {
     Id { source, number }
 }
 
+fn acknowledged(offset: u64) -> Acknowledged {
+    Acknowledged { partition: 0, offset: Some(offset) }
+}
+
 fn at(partition: u32, offset: u64) -> Place {
     Place { partition, offset }
 }
@@ -18,8 +22,8 @@ fn issued() -> Deliveries {
     for number in 0..3 {
         deliveries.issue(id(1, number));
     }
-    deliveries.acknowledge(id(1, 0), at(0, 0));
-    deliveries.acknowledge(id(1, 1), at(0, 1));
+    deliveries.acknowledge(id(1, 0), acknowledged(0));
+    deliveries.acknowledge(id(1, 1), acknowledged(1));
     deliveries
 }
 
@@ -58,7 +62,7 @@ fn what_was_not_acknowledged_may_be_there_or_not() {
 fn a_lost_record_is_seen() {
     let mut deliveries = issued();
     deliveries.found(id(1, 0), at(0, 0)).unwrap();
-    let lost = Violation::Lost { topic: TOPIC, id: id(1, 1), acknowledged: at(0, 1) };
+    let lost = Violation::Lost { topic: TOPIC, id: id(1, 1), acknowledged: acknowledged(1) };
     assert_eq!(deliveries.lost(), [lost]);
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Account {
     pub(crate) wrong: Vec<String>,
     /// Processes that ended and were not asked to.
     pub(crate) ended: Vec<String>,
+    /// How often the load's own producer had to be made anew.
+    pub(crate) renewals: u64,
     /// Longest time until a round had come to rest, in milliseconds.
     pub(crate) slowest_rest_ms: u128,
     started: Instant,
@@ -54,6 +56,7 @@ impl Account {
             totals: Totals::default(),
             wrong: Vec::new(),
             ended: Vec::new(),
+            renewals: 0,
             slowest_rest_ms: 0,
             started: Instant::now(),
             took: Duration::ZERO,
@@ -99,9 +102,10 @@ impl Account {
         let _ = writeln!(
             text,
             "\nThe slowest round had come to rest {} ms after its last fault. Processes that ended without being \
-             asked to: {}.",
+             asked to: {}. The load's own producer was given up by librdkafka {} times.",
             self.slowest_rest_ms,
-            self.ended.len()
+            self.ended.len(),
+            self.renewals
         );
         for wrong in &self.wrong {
             let _ = writeln!(text, "\n    {wrong}");
@@ -218,6 +222,11 @@ pub(crate) async fn come_to_rest(pipeline: &mut Pipeline, account: &mut Account)
     }
     for violation in pipeline.check.take_wrong() {
         account.wrong(violation.to_string());
+    }
+    let renewals = std::mem::take(&mut pipeline.load.books().renewals);
+    for why in renewals {
+        account.tell(&format!("the load's producer was made anew: {why}"));
+        account.renewals += 1;
     }
     let failures = std::mem::take(&mut pipeline.load.books().failures);
     for failure in failures {

@@ -19,6 +19,8 @@ use crate::{config::Secret, engine::EngineError};
 
 /// Bytes that a record takes on the wire beside key, value and headers, and the batch around it.
 const RECORD_OVERHEAD: usize = 64 << 10;
+/// How often clients ask who leads the partitions they use.
+const METADATA_REFRESH: Duration = Duration::from_secs(10);
 /// A broker that is away is asked again at least this often.
 const RECONNECT_MAX: Duration = Duration::from_secs(2);
 /// A consumer that holds as much as it may looks again after this time, not after librdkafka's second.
@@ -257,6 +259,8 @@ fn base(bootstrap: &str, config: &KafkaConfig, instance: Option<&str>) -> Vec<(S
         ("socket.keepalive.enable", "true".to_owned()),
         ("socket.nagle.disable", "true".to_owned()),
         ("reconnect.backoff.max.ms", RECONNECT_MAX.as_millis().to_string()),
+        // A client that learnt of a new leader before it learnt where that is asks again only then: by default in 5 minutes.
+        ("topic.metadata.refresh.interval.ms", METADATA_REFRESH.as_millis().to_string()),
         // Brokers close idle connections; that is no news.
         ("log.connection.close", "false".to_owned()),
     ];
