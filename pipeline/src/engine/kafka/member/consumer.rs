@@ -16,11 +16,17 @@ use rdkafka::{
         BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol, base_consumer::PartitionQueue,
     },
     error::KafkaError,
-    topic_partition_list::TopicPartitionList,
+    topic_partition_list::{Offset, TopicPartitionList},
     types::RDKafkaRespErr,
 };
 
-use super::{assignment::Epoch, convert::Batcher, inbox::Inbox, mailbox::Bell, restorer::Restorer};
+use super::{
+    assignment::Epoch,
+    convert::Batcher,
+    inbox::{Inbox, Start},
+    mailbox::Bell,
+    restorer::Restorer,
+};
 use crate::engine::{
     EngineError,
     kafka::{
@@ -41,6 +47,8 @@ const EVENT_INTERVAL: Duration = Duration::from_millis(200);
 const BATCH_BYTES: usize = 128 << 10;
 /// How long the consumer may take to leave the group.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+/// How long it may take to go to another offset.
+const SEEK: Duration = Duration::from_secs(1);
 /// Events answered in a row before records get their turn.
 const MAX_EVENTS: usize = 64;
 
@@ -239,12 +247,26 @@ impl Fetcher {
     pub(super) fn run(mut self) {
         while !self.stop.load(Ordering::Acquire) {
             self.serve_group();
+            self.seek();
             let is_more = self.fetch();
             if !is_more {
                 self.inbox.bell.wait(NAP);
             }
         }
         self.close();
+    }
+
+    /// Goes to where partitions begin that librdkafka began too early. What it fetched before is dropped.
+    fn seek(&self) {
+        for (partition, Start { topic, next }) in self.inbox.take_seeks() {
+            tracing::warn!(topic = %topic, partition, next, "reading began before the committed offset, it is put right");
+            let offset = Offset::Offset(i64::try_from(next).unwrap_or(i64::MAX));
+            let sought = self.consumer.seek(&topic, signed(partition), offset, SEEK);
+            if let Err(error) = sought {
+                // The next batch that lies too early asks again.
+                tracing::warn!(%error, partition, "cannot go on from the committed offset yet");
+            }
+        }
     }
 
     /// Answers what happens in the group.

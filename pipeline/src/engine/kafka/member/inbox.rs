@@ -41,6 +41,16 @@ pub(super) struct Batch {
     pub(super) bytes: usize,
 }
 
+/// Where an input begins for a partition: the offset that the group had committed when the partition was assigned.
+///
+/// librdkafka 2.12 forgets it where another rebalance comes while it waits for an open transaction, and begins at the
+/// oldest record (`rd_kafka_assignment_apply_offsets`, the branch for `UNSTABLE_OFFSET_COMMIT`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Start {
+    pub(super) topic: Arc<str>,
+    pub(super) next: u64,
+}
+
 /// Shared by the threads of a member and its driver.
 #[derive(Debug)]
 pub(super) struct Inbox {
@@ -57,6 +67,10 @@ pub(super) struct Inbox {
 struct Inner {
     assignment: Assignment,
     queues: BTreeMap<u32, Queue>,
+    /// Of partitions that are ready.
+    starts: BTreeMap<u32, Vec<Start>>,
+    /// Where the consumer has to go on, since it began too early.
+    seeks: BTreeMap<u32, Start>,
     paused: BTreeSet<u32>,
     failure: Option<EngineError>,
     /// Which partition is served first; moves, so that none starves.
@@ -96,10 +110,17 @@ impl Inbox {
         inner.assignment.revoke(partitions);
         for partition in partitions {
             inner.queues.remove(partition);
+            inner.starts.remove(partition);
+            inner.seeks.remove(partition);
             inner.paused.remove(partition);
         }
         drop(inner);
         self.news.notify_one();
+    }
+
+    /// Where the consumer has to go on. Who asks does so before it reads on.
+    pub(super) fn take_seeks(&self) -> BTreeMap<u32, Start> {
+        std::mem::take(&mut self.lock().seeks)
     }
 
     /// Bytes that a partition may still bring: its share of the budget, less what lies here of it.
@@ -115,9 +136,14 @@ impl Inbox {
     }
 
     /// Adds records of a partition; those of one that is no longer had are dropped.
-    pub(super) fn push(&self, partition: u32, epoch: Epoch, batch: Batch) {
+    pub(super) fn push(&self, partition: u32, epoch: Epoch, mut batch: Batch) {
         let mut inner = self.lock();
         if !inner.assignment.holds(partition, epoch) {
+            return;
+        }
+        let early = inner.starts.get(&partition).and_then(|starts| batch.begin(starts));
+        if let Some(early) = early.filter(|_| batch.records.is_empty()) {
+            inner.seeks.insert(partition, early);
             return;
         }
         let queue = inner.queues.entry(partition).or_default();
@@ -140,11 +166,20 @@ impl Inbox {
 
     // --- for the restorer ---
 
-    pub(super) fn ready(&self, partition: u32, epoch: Epoch) {
-        let is_had = self.lock().assignment.ready(partition, epoch);
-        if is_had {
-            self.news.notify_one();
+    /// Notes that a partition can be served, from these offsets on.
+    pub(super) fn ready(&self, partition: u32, epoch: Epoch, starts: Vec<Start>) {
+        let mut inner = self.lock();
+        if !inner.assignment.ready(partition, epoch) {
+            return;
         }
+        if let Some(queue) = inner.queues.get_mut(&partition) {
+            let early = queue.begin(&starts);
+            inner.seeks.extend(early.map(|early| (partition, early)));
+        }
+        inner.starts.insert(partition, starts);
+        drop(inner);
+        self.news.notify_one();
+        self.bell.ring();
     }
 
     pub(super) fn holds(&self, partition: u32, epoch: Epoch) -> bool {
@@ -267,7 +302,36 @@ impl Inner {
     }
 }
 
+impl Batch {
+    /// Drops what lies before the start of its topic; gives that start where there was something.
+    fn begin(&mut self, starts: &[Start]) -> Option<Start> {
+        let first = self.records.first()?;
+        let start = starts.iter().find(|start| start.topic == first.topic)?;
+        if first.offset >= start.next {
+            return None;
+        }
+        self.records.retain(|record| record.offset >= start.next);
+        self.bytes = self.records.iter().map(weight).sum();
+        Some(start.clone())
+    }
+}
+
 impl Queue {
+    /// Drops what lies before the starts; gives one before which the consumer still is.
+    fn begin(&mut self, starts: &[Start]) -> Option<Start> {
+        let mut early = None;
+        for batch in &mut self.batches {
+            early = batch.begin(starts).filter(|_| batch.records.is_empty()).or(early);
+        }
+        self.batches.retain(|batch| !batch.records.is_empty());
+        self.bytes = self.batches.iter().map(|batch| batch.bytes).sum();
+        let has_passed = |early: &Start| {
+            let mut records = self.batches.iter().filter_map(|batch| batch.records.first());
+            records.any(|record| record.topic == early.topic)
+        };
+        early.filter(|early| !has_passed(early))
+    }
+
     /// Moves a batch, or what of it is within `left`, or one record where there is none yet. True if more is there.
     fn take_batch(&mut self, left: &mut usize, records: &mut Vec<Record>) -> bool {
         if *left == 0 {
@@ -306,5 +370,85 @@ impl Queue {
             records.append(&mut batch.records);
         }
         !self.batches.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+    use crate::record::Headers;
+
+    fn batch(offsets: std::ops::Range<u64>) -> Batch {
+        let record = |offset| Record {
+            topic: "in".into(),
+            partition: 0,
+            offset,
+            timestamp_ms: 0,
+            key: None,
+            value: None,
+            headers: Headers::default(),
+        };
+        let records: Vec<Record> = offsets.map(record).collect();
+        Batch { bytes: records.iter().map(weight).sum(), records }
+    }
+
+    fn at(next: u64) -> Vec<Start> {
+        vec![Start { topic: "in".into(), next }]
+    }
+
+    async fn brought(inbox: &Inbox) -> Vec<u64> {
+        loop {
+            match inbox.poll(Duration::ZERO, usize::MAX).await.unwrap() {
+                Polled::Records(records) => return records.iter().map(|r| r.offset).collect(),
+                Polled::Nothing => return Vec::new(),
+                Polled::Assigned(_) | Polled::Revoked(_) => {}
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_committed_before_the_assignment_is_not_brought_again() {
+        let inbox = Inbox::new(1 << 20);
+        let epoch = inbox.assign(&[0]);
+        // Fetched before the committed offset was known.
+        inbox.push(0, epoch, batch(0..3));
+        inbox.push(0, epoch, batch(3..7));
+        inbox.ready(0, epoch, at(5));
+        assert!(inbox.take_seeks().is_empty(), "it has come past the start already");
+        inbox.push(0, epoch, batch(7..9));
+        assert_eq!(brought(&inbox).await, [5, 6, 7, 8]);
+    }
+
+    #[tokio::test]
+    async fn a_consumer_that_began_too_early_is_told_where_to_go_on() {
+        let inbox = Inbox::new(1 << 20);
+        let epoch = inbox.assign(&[0]);
+        inbox.push(0, epoch, batch(0..3));
+        inbox.ready(0, epoch, at(500));
+        assert_eq!(inbox.take_seeks(), BTreeMap::from([(0, at(500).remove(0))]));
+        assert!(brought(&inbox).await.is_empty());
+        // It could not go there yet, and is told again.
+        inbox.push(0, epoch, batch(3..6));
+        assert_eq!(inbox.take_seeks().len(), 1);
+        inbox.push(0, epoch, batch(500..502));
+        assert!(inbox.take_seeks().is_empty());
+        assert_eq!(brought(&inbox).await, [500, 501]);
+        assert!(inbox.room(0) > 0);
+    }
+
+    #[tokio::test]
+    async fn a_later_assignment_has_a_start_of_its_own() {
+        let inbox = Inbox::new(1 << 20);
+        let epoch = inbox.assign(&[0]);
+        inbox.ready(0, epoch, at(500));
+        inbox.push(0, epoch, batch(0..3));
+        inbox.revoke(&[0]);
+        assert!(inbox.take_seeks().is_empty());
+        let again = inbox.assign(&[0]);
+        inbox.ready(0, again, at(0));
+        inbox.push(0, again, batch(0..2));
+        assert_eq!(brought(&inbox).await, [0, 1]);
     }
 }

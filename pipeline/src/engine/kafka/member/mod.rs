@@ -41,8 +41,7 @@ use self::{
     consumer::{Fetcher, FetcherSettings},
     inbox::Inbox,
     producer::MemberProducer,
-    restore::{RestoreSettings, RestoreThread},
-    restorer::Restorer,
+    restore::{Changelog, RestoreSettings, RestoreThread},
     session::Outcome,
     state::MemberState,
     store::{Identity, Store},
@@ -100,21 +99,18 @@ fn start(
     let instance = clients.instance().map(|instance| format!("{instance}-{session}"));
     let mut ended = Vec::new();
 
-    let (store, restorer) = match &spec.state_topic {
-        None => (None, Restorer::Stateless(inbox.clone())),
-        Some(state_topic) => {
-            let store = Arc::new(open_store(&clients, &spec, state_topic, session)?);
-            let settings = RestoreSettings {
-                group: spec.group.clone(),
-                topics: spec.topics.clone(),
-                state_topic: state_topic.clone(),
-            };
-            let (thread, restorer) =
-                RestoreThread::new(&clients, settings, inbox.clone(), store.clone())?;
-            ended.push(spawn("restore", move || thread.run())?);
-            (Some(store), restorer)
+    let changelog = match &spec.state_topic {
+        None => None,
+        Some(topic) => {
+            let store = Arc::new(open_store(&clients, &spec, topic, session)?);
+            Some(Changelog { topic: topic.clone(), store })
         }
     };
+    let store = changelog.as_ref().map(|changelog| changelog.store.clone());
+    let settings =
+        RestoreSettings { group: spec.group.clone(), topics: spec.topics.clone(), changelog };
+    let (thread, restorer) = RestoreThread::new(&clients, settings, inbox.clone())?;
+    ended.push(spawn("restore", move || thread.run())?);
 
     let settings = fetcher_settings(&clients, &spec, partitions, instance.clone(), budget);
     let fetcher = Fetcher::new(&clients, settings, inbox.clone(), restorer, stop.clone())?;

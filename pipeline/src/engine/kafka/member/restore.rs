@@ -1,7 +1,10 @@
 //! Brings the local copy of a partition's state up to its changelog before the partition is served.
 //!
 //! The inputs' committed offsets come first: they wait for open transactions. Then the changelog's end is noted, whoever
-//! wrote it, and everything committed below it is read. A partition that is lost meanwhile is dropped.
+//! wrote it, and everything committed below it is read. A partition that is lost meanwhile is dropped. Without a
+//! changelog, the offsets alone are waited for.
+
+mod offsets;
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +22,7 @@ use rdkafka::{
 
 use super::{
     assignment::Epoch,
-    inbox::{Inbox, weight_of_entry},
+    inbox::{Inbox, Start, weight_of_entry},
     mailbox::{Mail, Mailbox},
     restorer::{Job, Restorer, jobs},
     store::{Checkpoint, Entry, Store},
@@ -60,6 +63,8 @@ type Reader = BaseConsumer<EngineContext>;
 enum Stage {
     /// The inputs' committed offsets.
     Offsets,
+    /// The end of the changelog.
+    Mark,
     /// The end of every transaction below the mark.
     Open { mark: u64, low: u64 },
     /// A free place among those that are read.
@@ -71,6 +76,8 @@ enum Stage {
 struct Restoring {
     epoch: Epoch,
     stage: Stage,
+    /// Where the inputs begin, once the committed offsets are known.
+    starts: Vec<Start>,
     /// When it began, or was last told to take too long.
     since: Instant,
     not_before: Instant,
@@ -83,9 +90,8 @@ pub(super) struct RestoreThread {
     jobs: Arc<Mailbox<Job>>,
     is_stopped: bool,
     inbox: Arc<Inbox>,
-    store: Arc<Store>,
     topics: Vec<Arc<str>>,
-    state_topic: Arc<str>,
+    changelog: Option<Changelog>,
     /// Reads what is committed, and asks for the group's offsets.
     reader: Reader,
     /// Sees what is not committed yet.
@@ -101,7 +107,14 @@ pub(super) struct RestoreThread {
 pub(super) struct RestoreSettings {
     pub(super) group: Arc<str>,
     pub(super) topics: Vec<Arc<str>>,
-    pub(super) state_topic: Arc<str>,
+    pub(super) changelog: Option<Changelog>,
+}
+
+/// A group's state: its topic, and the local copy.
+#[derive(Clone)]
+pub(super) struct Changelog {
+    pub(super) topic: Arc<str>,
+    pub(super) store: Arc<Store>,
 }
 
 impl RestoreThread {
@@ -110,9 +123,8 @@ impl RestoreThread {
         clients: &Clients,
         settings: RestoreSettings,
         inbox: Arc<Inbox>,
-        store: Arc<Store>,
     ) -> Result<(Self, Restorer), EngineError> {
-        let RestoreSettings { group, topics, state_topic } = settings;
+        let RestoreSettings { group, topics, changelog } = settings;
         let reader = [
             // To ask for the group's offsets; without a subscription it is no member.
             ("group.id", group.to_string()),
@@ -138,9 +150,8 @@ impl RestoreThread {
             jobs,
             is_stopped: false,
             inbox,
-            store,
             topics,
-            state_topic,
+            changelog,
             reader: make(&reader)?,
             tail: make(&tail)?,
             partitions: BTreeMap::new(),
@@ -160,7 +171,9 @@ impl RestoreThread {
                 return;
             }
         }
-        if let Err(error) = self.store.settle() {
+        if let Some(Changelog { store, .. }) = &self.changelog
+            && let Err(error) = store.settle()
+        {
             tracing::warn!(%error, "local copy of the state is not settled");
         }
     }
@@ -185,6 +198,7 @@ impl RestoreThread {
                         let restoring = Restoring {
                             epoch,
                             stage: Stage::Offsets,
+                            starts: Vec::new(),
                             since: Instant::now(),
                             not_before: Instant::now(),
                             pending: Vec::new(),
@@ -219,9 +233,12 @@ impl RestoreThread {
 
     fn step(&mut self) -> Result<(), EngineError> {
         self.ask_for_offsets()?;
-        self.ask_for_ends()?;
-        self.begin_reading()?;
-        self.read()?;
+        self.note_marks()?;
+        if let Some(changelog) = self.changelog.clone() {
+            self.ask_for_ends(&changelog)?;
+            self.begin_reading(&changelog)?;
+            self.read(&changelog)?;
+        }
         self.tell_progress();
         Ok(())
     }
@@ -240,40 +257,6 @@ impl RestoreThread {
             restoring.stage = stage;
             restoring.not_before = Instant::now() + pause;
         }
-    }
-
-    /// Waits for the offsets that the last owner committed, and notes the changelogs' ends.
-    fn ask_for_offsets(&mut self) -> Result<(), EngineError> {
-        let due = self.due(|stage| matches!(stage, Stage::Offsets));
-        if due.is_empty() {
-            return Ok(());
-        }
-        let mut inputs = TopicPartitionList::new();
-        for topic in &self.topics {
-            for partition in &due {
-                inputs.add_partition(topic, signed(*partition));
-            }
-        }
-        let committed = self.reader.committed_offsets(inputs, CALL).and_then(|list| {
-            list.elements()
-                .iter()
-                .try_for_each(rdkafka::topic_partition_list::TopicPartitionListElem::error)
-        });
-        if let Err(error) = committed {
-            return self.put_off(&due, "committed offsets are not known yet", &error);
-        }
-        for partition in due {
-            match self.tail.fetch_watermarks(&self.state_topic, signed(partition), CALL) {
-                Ok((low, high)) => {
-                    let (low, mark) = (unsigned(low), unsigned(high));
-                    self.set(partition, Stage::Open { mark, low }, Duration::ZERO);
-                }
-                Err(error) => {
-                    self.put_off(&[partition], "end of the changelog is not known yet", &error)?;
-                }
-            }
-        }
-        Ok(())
     }
 
     fn put_off(
@@ -295,7 +278,7 @@ impl RestoreThread {
     }
 
     /// Waits until no transaction is open below the mark, then looks how much is to be read.
-    fn ask_for_ends(&mut self) -> Result<(), EngineError> {
+    fn ask_for_ends(&mut self, changelog: &Changelog) -> Result<(), EngineError> {
         for partition in self.due(|stage| matches!(stage, Stage::Open { .. })) {
             let Some(Restoring { stage: Stage::Open { mark, low }, .. }) =
                 self.partitions.get(&partition)
@@ -303,17 +286,17 @@ impl RestoreThread {
                 continue;
             };
             let (mark, low) = (*mark, *low);
-            let stable = self.reader.fetch_watermarks(&self.state_topic, signed(partition), CALL);
+            let stable = self.reader.fetch_watermarks(&changelog.topic, signed(partition), CALL);
             match stable {
                 Ok((_, stable)) if unsigned(stable) < mark => {
                     self.set(partition, Stage::Open { mark, low }, OPEN_RETRY);
                 }
                 Ok(_) => {
-                    let checkpoint = self.store.checkpoint(partition)?;
+                    let checkpoint = changelog.store.checkpoint(partition)?;
                     // One beyond the end, or before the beginning, is of another changelog or of too long ago.
                     let next = checkpoint.filter(|next| (low..=mark).contains(next));
                     if next.is_none() {
-                        self.store.clear(partition)?;
+                        changelog.store.clear(partition)?;
                     }
                     let next = next.unwrap_or(low);
                     self.set(partition, Stage::Place { mark, next }, Duration::ZERO);
@@ -326,7 +309,7 @@ impl RestoreThread {
         Ok(())
     }
 
-    fn begin_reading(&mut self) -> Result<(), EngineError> {
+    fn begin_reading(&mut self, changelog: &Changelog) -> Result<(), EngineError> {
         let is_reading = |stage: &Stage| matches!(stage, Stage::Reading { .. });
         let mut reading = self.partitions.values().filter(|r| is_reading(&r.stage)).count();
         for partition in self.due(|stage| matches!(stage, Stage::Place { .. })) {
@@ -337,13 +320,13 @@ impl RestoreThread {
             };
             let (mark, next) = (*mark, *next);
             if next >= mark {
-                self.finish(partition, mark)?;
+                self.finish(changelog, partition, mark)?;
                 continue;
             }
             if reading >= MAX_READING {
                 break;
             }
-            let assigned = self.assign(partition, next);
+            let assigned = self.assign(changelog, partition, next);
             if let Err(error) = assigned {
                 self.put_off(&[partition], "changelog is not read yet", &error)?;
                 continue;
@@ -356,23 +339,24 @@ impl RestoreThread {
         Ok(())
     }
 
-    fn assign(&self, partition: u32, next: u64) -> KafkaResult<()> {
+    fn assign(&self, changelog: &Changelog, partition: u32, next: u64) -> KafkaResult<()> {
         let mut list = TopicPartitionList::new();
         let offset = Offset::Offset(i64::try_from(next).unwrap_or(i64::MAX));
-        list.add_partition_offset(&self.state_topic, signed(partition), offset)?;
+        list.add_partition_offset(&changelog.topic, signed(partition), offset)?;
         self.reader.incremental_assign(&list)
     }
 
     fn unassign(&self, partition: u32) {
+        let Some(changelog) = &self.changelog else { return };
         let mut list = TopicPartitionList::new();
-        list.add_partition(&self.state_topic, signed(partition));
+        list.add_partition(&changelog.topic, signed(partition));
         if let Err(error) = self.reader.incremental_unassign(&list) {
             tracing::debug!(%error, partition, "changelog was not being read");
         }
     }
 
     /// Reads for a while.
-    fn read(&mut self) -> Result<(), EngineError> {
+    fn read(&mut self, changelog: &Changelog) -> Result<(), EngineError> {
         if !self.partitions.values().any(|state| matches!(state.stage, Stage::Reading { .. })) {
             return Ok(());
         }
@@ -413,20 +397,20 @@ impl RestoreThread {
                 None => break,
             }
         }
-        self.apply()?;
+        self.apply(changelog)?;
         for partition in ended {
             let restoring = self.partitions.get(&partition);
             let Some(Stage::Reading { mark, next, .. }) = restoring.map(|r| r.stage) else {
                 continue;
             };
             self.unassign(partition);
-            self.finish(partition, next.max(mark))?;
+            self.finish(changelog, partition, next.max(mark))?;
         }
         Ok(())
     }
 
     /// Puts what was read into the copy.
-    fn apply(&mut self) -> Result<(), EngineError> {
+    fn apply(&mut self, changelog: &Changelog) -> Result<(), EngineError> {
         if self.pending_bytes == 0 {
             return Ok(());
         }
@@ -434,7 +418,7 @@ impl RestoreThread {
             let Stage::Reading { next, .. } = restoring.stage else { continue };
             if !restoring.pending.is_empty() {
                 let entries = std::mem::take(&mut restoring.pending);
-                self.store.apply(*partition, &entries, Checkpoint::At(next))?;
+                changelog.store.apply(*partition, &entries, Checkpoint::At(next))?;
             }
         }
         self.pending_bytes = 0;
@@ -442,14 +426,19 @@ impl RestoreThread {
     }
 
     /// The copy is complete up to `next`: the partition can be served.
-    fn finish(&mut self, partition: u32, next: u64) -> Result<(), EngineError> {
-        self.store.apply(partition, &[], Checkpoint::At(next))?;
-        if let Some(restoring) = self.partitions.remove(&partition) {
-            if let Stage::Reading { records, .. } = restoring.stage {
-                tracing::info!(topic = %self.state_topic, partition, records, "state is restored");
-            }
-            self.inbox.ready(partition, restoring.epoch);
+    fn finish(
+        &mut self,
+        changelog: &Changelog,
+        partition: u32,
+        next: u64,
+    ) -> Result<(), EngineError> {
+        changelog.store.apply(partition, &[], Checkpoint::At(next))?;
+        if let Some(Stage::Reading { records, .. }) =
+            self.partitions.get(&partition).map(|restoring| restoring.stage)
+        {
+            tracing::info!(topic = %changelog.topic, partition, records, "state is restored");
         }
+        self.serve(partition);
         Ok(())
     }
 
@@ -458,15 +447,16 @@ impl RestoreThread {
             return;
         }
         self.told = Instant::now();
+        let topic = self.changelog.as_ref().map_or("", |changelog| &changelog.topic);
         for (partition, restoring) in &mut self.partitions {
             match restoring.stage {
-                Stage::Offsets | Stage::Open { .. }
+                Stage::Offsets | Stage::Mark | Stage::Open { .. }
                     if restoring.since.elapsed() > self.longest_open + REMIND =>
                 {
                     restoring.since =
                         Instant::now().checked_sub(self.longest_open).unwrap_or(restoring.since);
                     tracing::warn!(
-                        topic = %self.state_topic,
+                        topic,
                         partition,
                         "state waits for a transaction that is open for longer than any may be: the brokers have \
                          lost its end, kafka-transactions.sh find-hanging finds it"
@@ -474,10 +464,14 @@ impl RestoreThread {
                 }
                 Stage::Reading { mark, first, next, records } => {
                     let percent = 100 * (next - first) / (mark - first).max(1);
-                    tracing::info!(topic = %self.state_topic, partition, records, percent, "restoring state");
+                    tracing::info!(topic, partition, records, percent, "restoring state");
                 }
-                Stage::Offsets | Stage::Open { .. } => {
-                    tracing::info!(topic = %self.state_topic, partition, "state waits for open transactions of the last owner");
+                Stage::Offsets | Stage::Mark | Stage::Open { .. } => {
+                    tracing::info!(
+                        topic,
+                        partition,
+                        "state waits for open transactions of the last owner"
+                    );
                 }
                 Stage::Place { .. } => {}
             }
