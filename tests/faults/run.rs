@@ -96,6 +96,7 @@ impl Account {
             ("of these, in an analysis", totals.analyzed),
             ("of these, in the state, waiting for their incident", totals.held),
             ("of these, in the dead letters", totals.dead_letters),
+            ("inputs that the load's own producer wrote twice", totals.written_again),
         ] {
             let _ = writeln!(text, "| {what} | {count} |");
         }

@@ -23,6 +23,9 @@ const LULL: u32 = 10;
 /// Part of the budget of bytes after which what is done is committed, so that there is room for more meanwhile.
 const FULL: usize = 2;
 
+/// How long a commit takes where nothing is wrong, far more than it should.
+const PROMPT: Duration = Duration::from_secs(1);
+
 /// When commits are due, and the one that is under way.
 #[derive(Default)]
 pub(super) struct Commits {
@@ -65,6 +68,12 @@ impl Commits {
         if self.due.is_none() {
             self.due = Some(now + interval);
         }
+    }
+
+    /// Whether no commit takes its time.
+    pub(super) fn is_prompt(&self, now: Instant) -> bool {
+        let started = self.under_way.as_ref().map(|commit| commit.started);
+        started.is_none_or(|started| now.saturating_duration_since(started) < PROMPT)
     }
 
     /// Waits for the commit under way; for ever where there is none.
