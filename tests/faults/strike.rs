@@ -31,8 +31,6 @@ const EXCUSES: [&str; 3] =
     ["did not drain within", "did not come through before the deadline", "engine is unavailable"];
 /// How long the transaction of a stopped process is watched before it counts as one that will not end by itself.
 const STANDSTILL: Duration = Duration::from_millis(1_500);
-/// How often a process is stopped until it is caught with a transaction open.
-const CATCHES: usize = 200;
 
 /// Strikes; gives what was seen of it.
 pub(crate) async fn strike(
@@ -225,7 +223,13 @@ async fn expiry(pipeline: &mut Pipeline, victim: u64) -> Result<String> {
 
 /// Stops a process while it has a transaction open; gives the partitions that it holds up.
 async fn catch(pipeline: &mut Pipeline, victim: u64, topic: &str) -> Result<(Vec<Ends>, usize)> {
-    for tries in 1..=CATCHES {
+    let started = Instant::now();
+    for tries in 1.. {
+        if started.elapsed() > PATIENCE {
+            break;
+        }
+        // One that ended on its own has no transaction, and is started again.
+        pipeline.victim(victim).supervise()?;
         pipeline.victim(victim).signal("STOP")?;
         let held: Vec<Ends> =
             ends(pipeline, topic)?.into_iter().filter(|ends| ends.stable < ends.end).collect();
