@@ -26,8 +26,8 @@ const PARTITIONS: u32 = 4;
 
 #[derive(Parser)]
 struct Arguments {
-    /// What to measure: throughput (or streams-copy, streams-trace, streams-classify, engine-copy, classifier alone), latency, scaling,
-    /// recovery; without a name, everything.
+    /// What to measure: throughput (or streams-copy, streams-trace, streams-classify, engine-copy, classifier alone),
+    /// latency, scaling, recovery; without a name, everything.
     names: Vec<String>,
     /// Records in the input.
     #[arg(long, default_value_t = 3_000_000)]

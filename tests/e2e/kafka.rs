@@ -4,9 +4,11 @@ use std::{
     collections::BTreeSet,
     fs,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use hephaestus_pipeline::engine::Log;
 use hephaestus_schemas::{
     Analysis, ClassifiedLog,
     topics::{ANALYSES, CLASSIFIED_LOGS, PROPOSED_CHANGES, RAW_LOGS},
@@ -136,6 +138,16 @@ async fn embedded_incidents(
     analyses.into_iter().map(|one| (one.node, one.fingerprint)).collect()
 }
 
+/// Kills a process once something is classified.
+async fn kill_amid(up: Up, log: &Arc<dyn Log>) {
+    let started = Instant::now();
+    while all(log, CLASSIFIED_LOGS).await.is_empty() {
+        assert!(started.elapsed() < PATIENCE, "nothing is classified");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    up.kill();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_share_the_work_one_is_killed_and_the_same_is_found() {
     let Some(mut cluster) = Cluster::start().await else { return };
@@ -161,12 +173,7 @@ async fn processes_share_the_work_one_is_killed_and_the_same_is_found() {
     let (before, after) = lines.split_at(lines.len() / 2);
     let log = cluster.log().await;
     write(&log, before).await;
-    let started = Instant::now();
-    while all(&log, CLASSIFIED_LOGS).await.is_empty() {
-        assert!(started.elapsed() < PATIENCE, "nothing is classified");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    first.kill();
+    kill_amid(first, &log).await;
     write(&log, after).await;
 
     let (_, events) = classified(&log).await;
@@ -217,12 +224,7 @@ async fn at_least_once_loses_nothing_where_a_process_is_killed() {
     let (before, after) = lines.split_at(lines.len() / 2);
     let log = cluster.log().await;
     write(&log, before).await;
-    let started = Instant::now();
-    while all(&log, CLASSIFIED_LOGS).await.is_empty() {
-        assert!(started.elapsed() < PATIENCE, "nothing is classified");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    first.kill();
+    kill_amid(first, &log).await;
     write(&log, after).await;
     let second = start();
     let raw: BTreeSet<(u32, u64)> =

@@ -125,7 +125,8 @@ impl Account {
     }
 }
 
-/// Runs one round of faults, each brief kind `further` times more than once, and asserts what is promised once they are over.
+/// Runs one round of faults, each brief kind `further` times more than once, and asserts what is promised once they are
+/// over.
 pub(crate) async fn round(
     broker: &Broker,
     pipeline: &mut Pipeline,

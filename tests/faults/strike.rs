@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(20);
 const STOP: Duration = Duration::from_secs(20);
 /// Number of the signal that asks a process to stop.
 const SIGTERM: i32 = 15;
-/// What a process says whose work did not end in time once it was stopped, or that finds no cluster at its start.
+/// The last word of a process whose work did not end in time once it was stopped, or that finds no cluster at its start.
 const EXCUSES: [&str; 3] =
     ["did not drain within", "did not come through before the deadline", "engine is unavailable"];
 /// How long the transaction of a stopped process is watched before it counts as one that will not end by itself.
@@ -163,7 +163,8 @@ async fn stop(process: &mut Process, is_inside: bool) -> Result<&'static str> {
     }
     // While the cluster is still out of breath from the fault before, a drain may pass its limit.
     let last_lines = process.last_lines();
-    let says_why = EXCUSES.iter().any(|excuse| last_lines.contains(excuse));
+    let last_line = last_lines.lines().last().unwrap_or_default();
+    let says_why = EXCUSES.iter().any(|excuse| last_line.contains(excuse));
     ensure!(is_inside || says_why, "{} stopped with {status:?}: {last_lines}", process.name);
     Ok("without a clean end")
 }

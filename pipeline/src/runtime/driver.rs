@@ -154,7 +154,7 @@ impl<S: Stage> Driver<S> {
                         self.finish(done)?;
                     }
                 }
-                Event::Committed(outcome) => self.end_commit(outcome)?,
+                Event::Committed(outcome) => drop(self.end_commit(outcome)?),
                 Event::Polled(Ok(polled)) => {
                     self.health.ready();
                     self.take(polled).await?;

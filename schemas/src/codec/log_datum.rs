@@ -1,7 +1,7 @@
 //! An event to Avro data without a look at its schema: there is one for every line that is read.
 //!
-//! Writes byte for byte what the reference implementation does: `tests/datum.rs` holds them together. The encoding is that of the Avro
-//! specification 1.12, "Binary Encoding"; fields are in the order of `avro/classified-log.avsc`.
+//! Writes byte for byte what the reference implementation does: `tests/datum.rs` holds them together. The encoding is that
+//! of the Avro specification 1.12, "Binary Encoding"; fields are in the order of `avro/classified-log.avsc`.
 
 use crate::{ClassifiedLog, Exception, Frame};
 

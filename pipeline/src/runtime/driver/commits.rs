@@ -54,7 +54,7 @@ struct PartitionPrefix {
 
 /// What became of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ended {
+pub(super) enum Ended {
     Committed,
     /// Partitions moved; what is kept is committed later.
     Fenced,
@@ -174,11 +174,7 @@ impl<S: Stage> Driver<S> {
     pub(super) fn end_commit(
         &mut self,
         outcome: Result<(), CommitError>,
-    ) -> Result<(), StageError> {
-        self.ended(outcome).map(drop)
-    }
-
-    fn ended(&mut self, outcome: Result<(), CommitError>) -> Result<Ended, StageError> {
+    ) -> Result<Ended, StageError> {
         let Some(commit) = self.commits.under_way.take() else { return Ok(Ended::Committed) };
         let now = Instant::now();
         match outcome {
@@ -230,7 +226,7 @@ impl<S: Stage> Driver<S> {
                 return Ok(());
             }
             let outcome = self.commits.outcome().await;
-            match self.ended(outcome)? {
+            match self.end_commit(outcome)? {
                 Ended::Committed => {}
                 Ended::Fenced => return Ok(()),
                 Ended::Later => {
