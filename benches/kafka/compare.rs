@@ -1,4 +1,4 @@
-//! Throughput and processor time, side by side: Kafka Streams and the engine, copying and classifying.
+//! Throughput and processor time, side by side: Kafka Streams, librdkafka alone and the engine, copying and classifying.
 
 use hephaestus_schemas::topics::{
     CLASSIFIED_LOGS, PATTERNS, RAW_LOGS, dead_letter_topic, state_topic,
@@ -11,6 +11,7 @@ use crate::{
     contender::{Contender, streams},
     copy,
     lines::{self, Filled},
+    plain,
     program::Program,
     throughput::{Measured, median, watch},
 };
@@ -26,6 +27,7 @@ struct Contestant {
 
 enum Kind {
     Streams { mode: &'static str, settings: String },
+    Plain { has_headers: bool },
     Copying,
     Classifier,
 }
@@ -41,6 +43,9 @@ fn contestants(names: &[String], settings: &[String]) -> Vec<Contestant> {
             let kind = Kind::Streams { mode, settings: settings.clone() };
             all.push(Contestant { name: format!("{name} {settings}"), kind });
         }
+    }
+    for (name, has_headers) in [("plain-copy", false), ("plain-trace", true)] {
+        all.push(Contestant { name: name.to_owned(), kind: Kind::Plain { has_headers } });
     }
     all.push(Contestant { name: "engine-copy".to_owned(), kind: Kind::Copying });
     all.push(Contestant { name: CLASSIFIER.to_owned(), kind: Kind::Classifier });
@@ -146,6 +151,13 @@ fn ratios(rows: &[Value]) -> Vec<Value> {
             rate,
             ">= 1.0",
         ),
+        ratio(
+            "lines/s, engine that copies to a plain loop that copies and writes the same headers",
+            "engine-copy",
+            "plain-trace",
+            rate,
+            ">= 1.0",
+        ),
     ]
     .into_iter()
     .flatten()
@@ -168,6 +180,13 @@ async fn run(
             let topics = (RAW_LOGS, "output");
             let mut command = streams(mode, &cluster.servers, &group, topics, state.path());
             command.args(settings.split_whitespace());
+            (group, command)
+        }
+        Kind::Plain { has_headers } => {
+            cluster.renew(&[(copy::COPIES, PARTITIONS, false)]).await;
+            let group = format!("plain-{turn}");
+            let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+            command.args([plain::ARGUMENT, &cluster.servers, &group, &has_headers.to_string()]);
             (group, command)
         }
         Kind::Copying => {

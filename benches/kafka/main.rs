@@ -12,6 +12,7 @@ mod contender;
 mod copy;
 mod latency;
 mod lines;
+mod plain;
 mod program;
 mod recovery;
 mod scaling;
@@ -26,8 +27,8 @@ const PARTITIONS: u32 = 4;
 
 #[derive(Parser)]
 struct Arguments {
-    /// What to measure: throughput (or streams-copy, streams-trace, streams-classify, engine-copy, classifier alone),
-    /// latency, scaling, recovery; without a name, everything.
+    /// What to measure: throughput (or streams-copy, streams-trace, streams-classify, plain-copy, plain-trace,
+    /// engine-copy, classifier alone), latency, scaling, recovery; without a name, everything.
     names: Vec<String>,
     /// Records in the input.
     #[arg(long, default_value_t = 3_000_000)]
@@ -58,6 +59,10 @@ fn main() {
     let given: Vec<String> = std::env::args().collect();
     if given.get(1).is_some_and(|first| first == copy::ARGUMENT) {
         runtime.block_on(copy::run(&given[2], &given[3..]));
+        return;
+    }
+    if given.get(1).is_some_and(|first| first == plain::ARGUMENT) {
+        plain::run(&given[2], &given[3], given[4] == "true");
         return;
     }
     runtime.block_on(measure(&Arguments::parse()));
