@@ -115,3 +115,81 @@ fn javascript_go_and_rust() {
         ))
     );
 }
+
+#[test]
+fn dotnet_traces() {
+    insta::assert_json_snapshot!(
+        "dotnet",
+        classified(concat!(
+            "2024-01-01 10:00:00.123 [ERR] Shop.Api - order 17 failed\n",
+            "System.InvalidOperationException: Order failed\n",
+            " ---> System.IO.IOException: disk full\n",
+            "   at Acme.Store.Write(String path, Int32 size) in /src/Acme/Store.cs:line 42\n",
+            "   at Acme.Store.<>c__DisplayClass3_0.<Flush>b__1()\n",
+            "   --- End of inner exception stack trace ---\n",
+            "   at Acme.Orders.OrderService.<PlaceAsync>d__5.MoveNext() in C:\\src\\OrderService.cs:line 17\n",
+            "--- End of stack trace from previous location ---\n",
+            "   at System.Runtime.CompilerServices.TaskAwaiter.ThrowForNonSuccess(Task task)\n",
+            "   at Program.<Main>$(String[] args) in /src/Program.cs:line 3\n",
+            "2024-01-01 10:00:01.000 [INF] Shop.Api - next\n",
+            "Unhandled exception. System.AggregateException: One or more errors occurred. (a) ---> System.ArgumentException: a\n",
+            "   at Acme.Tasks.handler@12-3.Invoke(Unit unitVar0)\n",
+            "   at Acme.Box`1.Get[TKey](TKey key)\n",
+            "   --- End of inner exception stack trace ---\n",
+            "   at Acme.Tasks.main(String[] argv) in /src/Tasks.fs:line 9\n",
+            "---> (Inner Exception #0) System.ArgumentException: a\n",
+            "   at Acme.Tasks.handler@12-3.Invoke(Unit unitVar0)<---\n",
+            "done\n",
+        ))
+    );
+}
+
+#[test]
+fn ruby_traces() {
+    insta::assert_json_snapshot!(
+        "ruby",
+        classified(concat!(
+            "app.rb:5:in `/': divided by 0 (ZeroDivisionError)\n",
+            "\tfrom app.rb:5:in `divide'\n",
+            "\tfrom /usr/lib/ruby/3.1.0/set.rb:501:in `each'\n",
+            "\tfrom app.rb:10:in `<main>'\n",
+            "app.rb:2:in 'Shop#open': closed (Shop::ClosedError)\n",
+            "\tfrom app.rb:4:in 'block in Shop#each'\n",
+            "2024-01-01 10:00:00 INFO next\n",
+            "F, [2024-01-01T10:00:00.123456 #17] FATAL -- : [ab12] ActiveRecord::RecordNotFound (Couldn't find User with 'id'=5):\n",
+            "F, [2024-01-01T10:00:00.123456 #17] FATAL -- : [ab12]   \n",
+            "E, [2024-01-01T10:00:01.123456 #17] ERROR -- : NoMethodError: undefined method `total' for nil\n",
+            "/srv/app/app/models/cart.rb:12:in `sum'\n",
+            "/srv/app/vendor/bundle/gems/rack-2.2/lib/rack.rb:8:in `call'\n",
+            "I, [2024-01-01T10:00:02.123456 #17]  INFO -- : next\n",
+        ))
+    );
+}
+
+#[test]
+fn php_traces() {
+    insta::assert_json_snapshot!(
+        "php",
+        classified(concat!(
+            "[01-Jan-2024 10:00:00 UTC] PHP Fatal error:  Uncaught PDOException: no route\nto host in /var/www/app/Db.php:12\n",
+            "Stack trace:\n",
+            "#0 /var/www/app/Shop.php(34): App\\Db->connect('a', 3)\n",
+            "#1 [internal function]: App\\Shop::open(Array)\n",
+            "#2 /var/www/vendor/x/y.php(5): array_map()\n",
+            "#3 {main}\n",
+            "\n",
+            "Next App\\ShopException: shop is closed in /var/www/app/Shop.php:36\n",
+            "Stack trace:\n",
+            "#0 /var/www/index.php(3): App\\Shop->open()\n",
+            "#1 {main}\n",
+            "  thrown in /var/www/app/Shop.php on line 36\n",
+            "[01-Jan-2024 10:00:01 UTC] PHP Notice:  Undefined index: a in /var/www/index.php on line 9\n",
+            "[2024-01-01 10:00:02] production.ERROR: no stock {\"exception\":\"[object] (App\\\\Exceptions\\\\StockException(code: 0): no stock at /var/www/app/Stock.php:7)\n",
+            "[stacktrace]\n",
+            "#0 /var/www/app/Cart.php(21): App\\\\Stock->take(5)\n",
+            "#1 {main}\n",
+            "\"} \n",
+            "[2024-01-01 10:00:03] production.INFO: next\n",
+        ))
+    );
+}

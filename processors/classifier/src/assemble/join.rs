@@ -4,7 +4,10 @@ use hephaestus_schemas::Severity;
 use serde::{Deserialize, Serialize};
 
 use super::Assembled;
-use crate::exception::{go, header, is_exception_name, pytest_title};
+use crate::exception::{
+    go, header, is_divider, is_exception_name, is_php_part, is_ruby_frame, is_ruby_head,
+    opens_php_stack, pytest_title,
+};
 use crate::parse;
 use crate::scan::{at, contains};
 
@@ -35,6 +38,10 @@ pub(super) enum Shape {
     Rust,
     /// A failure as pytest reports it.
     Pytest,
+    /// An exception of Ruby.
+    Ruby,
+    /// An exception of PHP.
+    Php,
 }
 
 /// What becomes of a line.
@@ -58,7 +65,11 @@ pub(super) fn open(line: &str) -> (Shape, bool) {
         b'p' | b'f' if is_go_panic(line) => (Shape::GoPanic, true),
         b't' if is_rust_panic(line) => (Shape::Rust, line.ends_with(':')),
         b'_' if pytest_title(line).is_some() => (Shape::Pytest, false),
+        b'[' | b'P' | b'F' if contains(line, "Fatal error: ") && contains(line, "Uncaught ") => {
+            (Shape::Php, true)
+        }
         _ if first.is_ascii_alphabetic() && opens_exception(line) => (Shape::Trace, true),
+        _ if is_ruby_head(line) => (Shape::Ruby, false),
         _ => (Shape::Plain, false),
     }
 }
@@ -114,6 +125,8 @@ pub(super) fn decide(pending: &Assembled, line: &str, waiting: bool) -> Decision
                 rust_tail(pending)
             }
         }
+        Shape::Php if line == "\"}" => keep,
+        Shape::Php if pending.expects && !is_headed(line) && !opens_other(line) => Decision::Hold,
         Shape::Plain if closes_document(pending, line) => keep,
         Shape::Trace if !waiting && line == "}" => keep,
         Shape::Trace | Shape::GoPanic
@@ -153,6 +166,16 @@ fn by_marker(pending: &Assembled, text: &str, indented: bool, waiting: bool) -> 
             Some(Decision::Join(shape, false))
         }
         b'g' if go::is_goroutine(text) => Some(goroutine(pending, waiting)),
+        b'-' if shape == Shape::Trace && (is_divider(text) || text.starts_with("---> ")) => {
+            Some(Decision::Join(shape, text.starts_with("---> ")))
+        }
+        b'S' | b'[' if opens_php_stack(text) && may_hold_php(pending) => {
+            Some(Decision::Join(Shape::Php, false))
+        }
+        b'#' | b'N' if shape == Shape::Php && is_php_part(text) => {
+            // `Next` begins a further exception, whose message may run over lines.
+            Some(Decision::Join(shape, text.starts_with('N')))
+        }
         b's' | b'S'
             if text.eq_ignore_ascii_case("stack backtrace:")
                 && matches!(shape, Shape::Rust | Shape::Trace) =>
@@ -161,6 +184,13 @@ fn by_marker(pending: &Assembled, text: &str, indented: bool, waiting: bool) -> 
         }
         b'n' if shape == Shape::Rust && text.starts_with("note: ") => {
             Some(Decision::Join(shape, false))
+        }
+        _ if matches!(shape, Shape::Ruby | Shape::Plain | Shape::Trace)
+            && contains(text, ":in ")
+            && (is_ruby_frame(text) || (shape == Shape::Ruby && is_ruby_head(text))) =>
+        {
+            let follows = indented || shape != Shape::Plain || is_failing(first_line(pending));
+            Some(if follows { Decision::Join(Shape::Ruby, false) } else { Decision::New })
         }
         _ if !indented && !waiting && shape == Shape::Plain && opens_exception(text) => {
             let line = first_line(pending);
@@ -183,6 +213,11 @@ fn traceback(pending: &Assembled, indented: bool, waiting: bool) -> Decision {
         }
         _ => Decision::New,
     }
+}
+
+/// Whether the event so far may be what PHP writes before a stack.
+fn may_hold_php(pending: &Assembled) -> bool {
+    ["Uncaught ", "[object] (", "\nNext "].iter().any(|mark| contains(&pending.text, mark))
 }
 
 /// Words that an interpreter or a framework prints above a traceback, without a header.
@@ -259,7 +294,7 @@ fn opens_exception(line: &str) -> bool {
     let word = crate::scan::slice(line, 0, word_end);
     let likely = is_exception_name(word)
         || (word.contains('.') && at(line.as_bytes(), word_end) != b' ')
-        || matches!(word, "Exception" | "Uncaught");
+        || matches!(word, "Exception" | "Uncaught" | "Unhandled");
     likely && header(line).is_some_and(|header| is_exception_name(header.type_name))
 }
 

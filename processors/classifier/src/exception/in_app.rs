@@ -35,6 +35,33 @@ const JAVA_RUNTIME: [&str; 17] = [
     "groovy.",
 ];
 
+/// Classes of .NET itself, and of what runs programs and tests.
+const DOTNET_RUNTIME: [&str; 9] = [
+    "System.",
+    "Microsoft.Extensions.",
+    "Microsoft.CSharp.",
+    "Microsoft.FSharp.",
+    "Microsoft.VisualStudio.",
+    "NUnit.",
+    "Xunit.",
+    "InvokeStub_",
+    "Interop",
+];
+
+/// Classes of well-known .NET libraries and frameworks.
+const DOTNET_LIBRARY: [&str; 10] = [
+    "Microsoft.AspNetCore.",
+    "Microsoft.EntityFrameworkCore.",
+    "Microsoft.Data.",
+    "Newtonsoft.",
+    "Npgsql.",
+    "MySql.",
+    "Dapper.",
+    "Serilog.",
+    "Polly.",
+    "Grpc.",
+];
+
 /// Classes of well-known Java libraries and frameworks.
 const JAVA_LIBRARY: [&str; 21] = [
     "org.springframework.",
@@ -61,7 +88,7 @@ const JAVA_LIBRARY: [&str; 21] = [
 ];
 
 /// Parts of a path that only a library's file has.
-const LIBRARY_PATHS: [&str; 9] = [
+const LIBRARY_PATHS: [&str; 10] = [
     "/site-packages/",
     "/dist-packages/",
     "/node_modules/",
@@ -69,13 +96,16 @@ const LIBRARY_PATHS: [&str; 9] = [
     "/.cargo/registry/",
     "/.cargo/git/",
     "/vendor/",
+    "/gems/",
     "\\site-packages\\",
     "\\node_modules\\",
 ];
 
 /// Parts of a path that only a runtime's file has.
-const RUNTIME_PATHS: [&str; 12] = [
+const RUNTIME_PATHS: [&str; 14] = [
     "/lib/python",
+    "/lib/ruby/",
+    "<internal:",
     "\\lib\\python",
     "<frozen",
     "<string>",
@@ -161,13 +191,20 @@ impl Rules {
             || file.ends_with(".scala")
             || file.is_empty()
             || matches!(file, "Native Method" | "Unknown Source" | "<generated>");
+        let is_dotnet = file.is_empty()
+            || [".cs", ".fs", ".vb", ".razor", ".cshtml"].iter().any(|end| file.ends_with(end));
+        let is_of = |prefixes: &[&str]| prefixes.iter().any(|prefix| module.starts_with(prefix));
+        if is_dotnet && is_of(&DOTNET_RUNTIME) {
+            return Kind::Runtime;
+        }
+        if is_dotnet && is_of(&DOTNET_LIBRARY) {
+            return Kind::Library;
+        }
         if is_java && !module.is_empty() {
-            if JAVA_RUNTIME.iter().any(|prefix| module.starts_with(prefix)) {
+            if is_of(&JAVA_RUNTIME) {
                 return Kind::Runtime;
             }
-            if JAVA_LIBRARY.iter().any(|prefix| module.starts_with(prefix))
-                || module.contains("$$EnhancerBy")
-            {
+            if is_of(&JAVA_LIBRARY) || module.contains("$$EnhancerBy") {
                 return Kind::Library;
             }
             return Kind::Application;

@@ -1,19 +1,25 @@
 //! Exceptions in the text of an event: type, message, frames (the innermost first), causes.
 //! Promises: never panics, linear in the text, bounded in frames and in the length of a chain.
 
+mod dotnet;
 pub mod go;
 mod in_app;
 mod java;
 mod javascript;
 mod names;
+mod php;
 mod pytest;
 mod python;
+mod ruby;
 mod rust;
 
+pub(crate) use dotnet::is_divider;
 pub(crate) use in_app::is_test;
 pub use in_app::{Kind, Rules};
 pub(crate) use names::{header, is_exception_name};
+pub(crate) use php::{is_part as is_php_part, opens_stack as opens_php_stack};
 pub(crate) use pytest::title as pytest_title;
+pub(crate) use ruby::{is_frame as is_ruby_frame, is_head as is_ruby_head};
 
 use hephaestus_schemas::{Exception, Frame};
 
@@ -45,7 +51,10 @@ pub fn find(text: &str, rules: &Rules) -> Option<Found> {
 fn by_runtime(text: &str, rules: &Rules) -> Option<Found> {
     let has_lines = memchr::memchr(b'\n', text.as_bytes()).is_some();
     if !has_lines {
-        return rust::one_line(text).or_else(|| go::one_line(text)).or_else(|| bare(text));
+        return rust::one_line(text)
+            .or_else(|| go::one_line(text))
+            .or_else(|| ruby::is_head(text).then(|| ruby::find(text)).flatten())
+            .or_else(|| bare(text));
     }
     if contains(text, "Traceback (most recent call last)")
         && let Some(found) = python::find(text)
@@ -65,7 +74,18 @@ fn by_runtime(text: &str, rules: &Rules) -> Option<Found> {
         return Some(found);
     }
     if contains(text, "at ")
-        && let Some(found) = java::find(text).or_else(|| javascript::find(text))
+        && let Some(found) =
+            dotnet::find(text).or_else(|| java::find(text)).or_else(|| javascript::find(text))
+    {
+        return Some(found);
+    }
+    if (contains(text, "Stack trace:") || contains(text, "[stacktrace]"))
+        && let Some(found) = php::find(text)
+    {
+        return Some(found);
+    }
+    if contains(text, ":in ")
+        && let Some(found) = ruby::find(text)
     {
         return Some(found);
     }

@@ -57,6 +57,8 @@ fn behind_prefix(line: &str) -> &str {
         "Suppressed: ",
         "Uncaught ",
         "Unhandled rejection ",
+        "Unhandled exception. ",
+        "Unhandled Exception: ",
         "Wrapped by: ",
         "[cause]: ",
     ] {

@@ -30,7 +30,13 @@ pub(super) fn email(bytes: &[u8], sign: usize, done: usize) -> Option<Span> {
     let dot = memchr::memrchr(b'.', domain)?;
     let top = domain.get(dot + 1..)?;
     let is_top = top.len() >= 2 && top.iter().all(u8::is_ascii_alphabetic);
-    (start < sign && dot > 0 && is_top).then_some(Span { start, end, placeholder: "<email>" })
+    // F# numbers closures by their line: `handler@12.Invoke(unit)` is a call.
+    let is_call = at(bytes, end) == b'(';
+    (start < sign && dot > 0 && is_top && !is_call).then_some(Span {
+        start,
+        end,
+        placeholder: "<email>",
+    })
 }
 
 fn is_local(byte: u8) -> bool {

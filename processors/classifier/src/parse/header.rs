@@ -101,7 +101,7 @@ impl<'a> Walk<'a> {
             if self.stamp(true) {
                 return true;
             }
-            if index == 0 && (self.klog() || self.leading_severity()) {
+            if index == 0 && (self.klog() || self.ruby() || self.leading_severity()) {
                 return true;
             }
             let end = token_end(self.bytes, self.pos);
@@ -172,6 +172,33 @@ impl<'a> Walk<'a> {
             self.pos = place_end;
             self.commit();
         }
+        true
+    }
+
+    /// `E, [2024-01-01T10:00:00.123456 #17] ERROR -- program: message`, as Ruby's `Logger::Formatter` writes it.
+    fn ruby(&mut self) -> bool {
+        let start = self.pos;
+        let Some(severity) = severity::from_letter(at(self.bytes, start)) else { return false };
+        if slice(self.line, start + 1, start + 4) != ", [" {
+            return false;
+        }
+        let Some(stamp) = time::parse_at(self.bytes, start + 4, self.reference, false) else {
+            return false;
+        };
+        let process_at = stamp.end + 2;
+        let process_end = run_end(self.bytes, process_at, |byte| byte.is_ascii_digit());
+        let behind = tail(self.line, process_end);
+        let Some(dashes) = behind.find(" -- ").filter(|_| behind.starts_with("] ")) else {
+            return false;
+        };
+        let program_at = process_end + dashes + 4;
+        let Some(colon) = tail(self.line, program_at).find(": ") else { return false };
+        self.timestamp = Some(stamp.micros);
+        self.severity = Some(severity);
+        self.process = Some((process_at, process_end));
+        self.component = Some((program_at, program_at + colon));
+        self.pos = program_at + colon + 2;
+        self.commit();
         true
     }
 

@@ -73,6 +73,9 @@ impl Walk<'_> {
         if word.len() == 1 {
             return self.letter_item(end, word_end, next);
         }
+        if next == b'.' {
+            return self.channel_item(end);
+        }
         if word_end != end && !matches!(next, b':' | b',' | b'|' | b']') {
             return false;
         }
@@ -85,6 +88,24 @@ impl Walk<'_> {
         }
         self.severity = Some(severity);
         self.pos = word_end + usize::from(matches!(next, b':' | b',' | b'|' | b']'));
+        self.commit();
+        true
+    }
+
+    /// `channel.ERROR:`, as Monolog's `LineFormatter` writes it.
+    fn channel_item(&mut self, end: usize) -> bool {
+        let token = slice(self.line, self.pos, end);
+        let Some((channel, level)) =
+            token.strip_suffix(':').and_then(|token| token.rsplit_once('.'))
+        else {
+            return false;
+        };
+        let is_upper = level.bytes().all(|byte| byte.is_ascii_uppercase());
+        let severity = severity::from_word(level.as_bytes()).filter(|_| is_upper);
+        let Some(severity) = severity.filter(|_| self.timestamp.is_some()) else { return false };
+        self.severity = Some(severity);
+        self.component = Some((self.pos, self.pos + channel.len()));
+        self.pos = end;
         self.commit();
         true
     }
