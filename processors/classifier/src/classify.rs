@@ -344,7 +344,7 @@ fn severity(parsed: &Parsed<'_>, exception: Option<&Exception>) -> Severity {
     }
     match exception {
         Some(exception) => match exception.type_name.as_str() {
-            "fatal error" | "runtime error" => Severity::Fatal,
+            "fatal error" | "Fatal error" | "runtime error" => Severity::Fatal,
             "goroutine" => Severity::Info,
             _ => Severity::Error,
         },

@@ -193,3 +193,32 @@ fn php_traces() {
         ))
     );
 }
+
+#[test]
+fn reports_of_errors() {
+    insta::assert_json_snapshot!(
+        "reports",
+        classified(concat!(
+            "Error: could not load the configuration\n\nCaused by:\n    0: read /etc/shop.toml\n    1: No such file or directory (os error 2)\n\n",
+            "Stack backtrace:\n   0: shop::config::load\n             at ./src/config.rs:12:9\n   1: shop::main\n             at ./src/main.rs:4:5\n",
+            "2024-01-01T10:00:00Z ERROR shop: order failed: no stock\n\nCaused by:\n    the warehouse is closed\n\nLocation:\n    src/stock.rs:7:9\n",
+            "2024-01-01T10:00:01Z INFO shop: next\n",
+            "2024/01/01 10:00:00 open shop: no such file\nfailed to load\ngithub.com/acme/shop/store.Open\n\t/src/store/store.go:12\nmain.main\n\t/src/main.go:5\nruntime.main\n\t/usr/local/go/src/runtime/proc.go:250\n",
+            "2024/01/01 10:00:01 next\n",
+        ))
+    );
+}
+
+#[test]
+fn gecko_aggregates_and_swift() {
+    insta::assert_json_snapshot!(
+        "gecko_and_swift",
+        classified(concat!(
+            "TypeError: cart is undefined\n",
+            "total@https://shop.example/static/cart.js:12:7\nrender/<@https://shop.example/static/view.js:3:11\n@https://shop.example/static/main.js:1:1\n",
+            "AggregateError: All promises were rejected\n    at async pay (file:///srv/app/pay.mjs:9:3) {\n",
+            "  [errors]: [\n    Error: card refused\n        at card (/srv/app/card.js:4:11),\n    Error: bank is closed\n        at bank (/srv/app/bank.js:8:2)\n  ]\n}\n",
+            "Shop/Cart.swift:12: Fatal error: Unexpectedly found nil while unwrapping an Optional value\n",
+        ))
+    );
+}

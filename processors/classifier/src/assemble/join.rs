@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Assembled;
 use crate::exception::{
-    go, header, is_divider, is_exception_name, is_php_part, is_ruby_frame, is_ruby_head,
-    opens_php_stack, pytest_title,
+    go, header, is_divider, is_exception_name, is_gecko_frame, is_go_function, is_php_part,
+    is_ruby_frame, is_ruby_head, opens_php_stack, pytest_title,
 };
 use crate::parse;
 use crate::scan::{at, contains};
@@ -127,6 +127,8 @@ pub(super) fn decide(pending: &Assembled, line: &str, waiting: bool) -> Decision
         }
         Shape::Php if line == "\"}" => keep,
         Shape::Php if pending.expects && !is_headed(line) && !opens_other(line) => Decision::Hold,
+        // The name of a function belongs to an error if its place follows.
+        Shape::Plain if !waiting && is_go_function(line) => Decision::Hold,
         Shape::Plain if closes_document(pending, line) => keep,
         Shape::Trace if !waiting && line == "}" => keep,
         Shape::Trace | Shape::GoPanic
@@ -166,6 +168,10 @@ fn by_marker(pending: &Assembled, text: &str, indented: bool, waiting: bool) -> 
             Some(Decision::Join(shape, false))
         }
         b'g' if go::is_goroutine(text) => Some(goroutine(pending, waiting)),
+        b'L' if shape == Shape::Trace && text == "Location:" => Some(Decision::Join(shape, false)),
+        _ if shape == Shape::Trace && contains(text, "@") && is_gecko_frame(text) => {
+            Some(Decision::Join(shape, false))
+        }
         b'-' if shape == Shape::Trace && (is_divider(text) || text.starts_with("---> ")) => {
             Some(Decision::Join(shape, text.starts_with("---> ")))
         }

@@ -325,7 +325,7 @@ fn place(line: &str) -> Option<(&str, i32)> {
 }
 
 /// The package of a function: up to the first dot behind the last slash.
-fn package(function: &str) -> &str {
+pub(super) fn package(function: &str) -> &str {
     let base = function.rfind('/').map_or(0, |slash| slash + 1);
     match tail(function, base).find('.') {
         Some(dot) => slice(function, 0, base + dot),

@@ -1,4 +1,4 @@
-//! Stack traces of JavaScript and TypeScript as V8 prints them.
+//! Stack traces of JavaScript and TypeScript, as V8 (Node, Chrome) and Gecko (Firefox; Safari alike) print them.
 
 use hephaestus_schemas::{Exception, Frame};
 
@@ -13,6 +13,7 @@ pub(super) fn find(text: &str) -> Option<Found> {
     let mut start = 0;
     let mut offset = 0;
     let mut seen_frame = false;
+    let mut in_errors = false;
     for line in text.split('\n') {
         let line_start = offset;
         offset += line.len() + 1;
@@ -24,12 +25,20 @@ pub(super) fn find(text: &str) -> Option<Found> {
             }
             continue;
         }
-        let is_cause =
-            seen_frame && (trimmed.starts_with("[cause]: ") || trimmed.starts_with("Caused by: "));
+        // Of the errors that an `AggregateError` holds, the first stands for all.
+        if in_errors && !frames.is_empty() && names::header(trimmed).is_some() {
+            break;
+        }
+        let begins_errors = seen_frame && trimmed == "[errors]: [";
+        let is_cause = begins_errors
+            || (seen_frame
+                && (trimmed.starts_with("[cause]: ") || trimmed.starts_with("Caused by: ")));
         if is_cause {
             close(&mut sections, head.take(), std::mem::take(&mut frames));
         }
-        if is_cause || (!seen_frame && head.is_none()) {
+        if begins_errors {
+            in_errors = true;
+        } else if is_cause || ((!seen_frame || in_errors) && head.is_none()) {
             if let Some(header) = embedded(trimmed) {
                 head = Some((header.type_name, header.message.to_owned()));
                 if sections.is_empty() {
@@ -81,7 +90,8 @@ fn close(sections: &mut Vec<Exception>, head: Option<(&str, String)>, frames: Ve
 
 /// `at fn (file:1:2)`, `at async fn (file:1:2)`, `at file:1:2`, `at new C (<anonymous>)`.
 fn frame(line: &str) -> Option<Frame> {
-    let rest = line.strip_prefix("at ")?.trim_end_matches(" {");
+    let Some(rest) = line.strip_prefix("at ") else { return gecko_frame(line) };
+    let rest = rest.trim_end_matches([' ', '{', ',']);
     let (function, location) = match rest.rfind(" (") {
         Some(open) if rest.ends_with(')') => {
             (Some(slice(rest, 0, open)), slice(rest, open + 2, rest.len() - 1))
@@ -95,6 +105,29 @@ fn frame(line: &str) -> Option<Frame> {
         module: None,
         file: Some(file.to_owned()),
         line,
+        column,
+        in_app: false,
+    })
+}
+
+/// Whether a line is a frame as Firefox prints it.
+pub(crate) fn is_gecko_frame(line: &str) -> bool {
+    gecko_frame(line.trim()).is_some()
+}
+
+/// `total@https://shop.example/cart.js:12:7`; without a name at the top of a script.
+fn gecko_frame(line: &str) -> Option<Frame> {
+    let (function, location) = line.split_once('@')?;
+    let (file, number, column) = location_of(location)?;
+    let is_place = file.contains("://") || file.starts_with('/') || file.ends_with(".js");
+    if function.contains(' ') || number.is_none() || !is_place {
+        return None;
+    }
+    Some(Frame {
+        function: (!function.is_empty()).then(|| function.to_owned()),
+        module: None,
+        file: Some(file.to_owned()),
+        line: number,
         column,
         in_app: false,
     })

@@ -3,6 +3,7 @@
 
 mod dotnet;
 pub mod go;
+mod go_errors;
 mod in_app;
 mod java;
 mod javascript;
@@ -10,12 +11,16 @@ mod names;
 mod php;
 mod pytest;
 mod python;
+mod report;
 mod ruby;
 mod rust;
+mod swift;
 
 pub(crate) use dotnet::is_divider;
+pub(crate) use go_errors::is_function as is_go_function;
 pub(crate) use in_app::is_test;
 pub use in_app::{Kind, Rules};
+pub(crate) use javascript::is_gecko_frame;
 pub(crate) use names::{header, is_exception_name};
 pub(crate) use php::{is_part as is_php_part, opens_stack as opens_php_stack};
 pub(crate) use pytest::title as pytest_title;
@@ -54,6 +59,7 @@ fn by_runtime(text: &str, rules: &Rules) -> Option<Found> {
         return rust::one_line(text)
             .or_else(|| go::one_line(text))
             .or_else(|| ruby::is_head(text).then(|| ruby::find(text)).flatten())
+            .or_else(|| swift::one_line(text))
             .or_else(|| bare(text));
     }
     if contains(text, "Traceback (most recent call last)")
@@ -73,7 +79,17 @@ fn by_runtime(text: &str, rules: &Rules) -> Option<Found> {
     {
         return Some(found);
     }
-    if contains(text, "at ")
+    if contains(text, "\nCaused by:\n")
+        && let Some(found) = report::find(text)
+    {
+        return Some(found);
+    }
+    if contains(text, ".go:")
+        && let Some(found) = go_errors::find(text)
+    {
+        return Some(found);
+    }
+    if (contains(text, "at ") || contains(text, "@"))
         && let Some(found) =
             dotnet::find(text).or_else(|| java::find(text)).or_else(|| javascript::find(text))
     {

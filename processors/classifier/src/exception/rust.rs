@@ -60,7 +60,7 @@ fn split_first(line: &str) -> (String, Option<Frame>) {
 }
 
 /// `src/main.rs:4:5`.
-fn location(text: &str) -> Option<Frame> {
+pub(super) fn location(text: &str) -> Option<Frame> {
     let (rest, column) = text.rsplit_once(':')?;
     let (file, line) = rest.rsplit_once(':')?;
     Some(Frame {
@@ -74,7 +74,7 @@ fn location(text: &str) -> Option<Frame> {
 }
 
 /// `3: crate::module::function`, or the `at file:line:column` of the frame before.
-fn backtrace_line(line: &str, frames: &mut Vec<Frame>) {
+pub(super) fn backtrace_line(line: &str, frames: &mut Vec<Frame>) {
     if let Some(place) = line.strip_prefix("at ") {
         if let (Some(found), Some(frame)) = (location(place), frames.last_mut()) {
             frame.file = found.file;

@@ -1,0 +1,94 @@
+//! Errors of Go with a stack, as `%+v` of github.com/pkg/errors prints them: a message, then functions and places by
+//! turns; an error that wraps another stands below it.
+
+use hephaestus_schemas::{Exception, Frame};
+
+use super::{Found, MAX_FRAMES, exception, go};
+use crate::scan::{at, run_end, slice};
+
+/// Looks for an error with at least one frame.
+pub(super) fn find(text: &str) -> Option<Found> {
+    let mut whole: Option<Exception> = None;
+    let mut causes = 0;
+    let mut open = Open::default();
+    let mut start = None;
+    let mut offset = 0;
+    let mut lines = text.split('\n').peekable();
+    while let Some(line) = lines.next() {
+        let line_start = offset;
+        offset += line.len() + 1;
+        let place = lines.peek().and_then(|next| place(next));
+        if let Some((file, number)) = place.filter(|_| is_function(line)) {
+            offset += lines.next().map_or(0, |next| next.len() + 1);
+            if open.frames.len() < MAX_FRAMES {
+                open.frames.push(Frame {
+                    module: Some(go::package(line).to_owned()),
+                    function: Some(line.to_owned()),
+                    file: Some(file.to_owned()),
+                    line: Some(number),
+                    column: None,
+                    in_app: false,
+                });
+            }
+            continue;
+        }
+        if !open.frames.is_empty() {
+            if line.trim().is_empty() {
+                break;
+            }
+            whole = Some(open.close(whole.take(), &mut causes));
+        }
+        if open.message.is_empty() {
+            start.get_or_insert(line_start);
+        } else {
+            open.message.push('\n');
+        }
+        if open.message.len() < super::MAX_MESSAGE {
+            open.message.push_str(line.trim_end());
+        }
+    }
+    if !open.frames.is_empty() {
+        whole = Some(open.close(whole.take(), &mut causes));
+    }
+    Some(Found { exception: whole?, start: start.unwrap_or(0) })
+}
+
+#[derive(Default)]
+struct Open {
+    message: String,
+    frames: Vec<Frame>,
+}
+
+impl Open {
+    /// The error that was read, with the one it wraps.
+    fn close(&mut self, cause: Option<Exception>, causes: &mut usize) -> Exception {
+        let read = std::mem::take(self);
+        let mut made = exception("error", read.message.trim(), read.frames);
+        if *causes < super::MAX_CHAIN {
+            made.cause = cause.map(Box::new);
+            *causes += 1;
+        }
+        made
+    }
+}
+
+/// Whether a line is the name of a function and nothing else: `github.com/acme/shop.(*Store).Open`.
+pub(crate) fn is_function(line: &str) -> bool {
+    let bytes = line.as_bytes();
+    let is_name = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'.' | b'/' | b'_' | b'-' | b'(' | b')' | b'*' | b'~' | b'%')
+    };
+    at(bytes, 0).is_ascii_lowercase()
+        && bytes.contains(&b'.')
+        && run_end(bytes, 0, is_name) == bytes.len()
+        && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
+}
+
+/// `\t/src/store.go:12`.
+fn place(line: &str) -> Option<(&str, i32)> {
+    let rest = line.strip_prefix('\t')?;
+    let (file, number) = rest.trim_end().rsplit_once(':')?;
+    let is_source = file.ends_with(".go") || file.ends_with(".s");
+    Some((slice(file, 0, file.len()), super::line_number(number)?)).filter(|_| is_source)
+}
