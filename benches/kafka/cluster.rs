@@ -17,6 +17,9 @@ use rdkafka::{
 /// How long one request to the broker may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Lines of each of the broker's logs that are shown.
+const LAST_LINES: usize = 12;
+
 /// A broker that runs, in a directory that goes with it.
 pub(crate) struct Cluster {
     directory: tempfile::TempDir,
@@ -47,6 +50,20 @@ impl Cluster {
         let process = std::fs::read_to_string(file).unwrap().trim().parse().unwrap();
         let admin = client(&servers).create().unwrap();
         Self { directory, servers, process, admin }
+    }
+
+    /// What the broker said last, and whether it still runs: for a measurement that gets nowhere.
+    pub(crate) fn last_words(&self) -> String {
+        let runs = Path::new(&format!("/proc/{}", self.process)).exists();
+        let mut words = format!("the broker {}", if runs { "runs" } else { "has ended" });
+        for name in ["console.log", "server.log"] {
+            let path = self.directory.path().join("broker-1").join(name);
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            let last = lines.get(lines.len().saturating_sub(LAST_LINES)..).unwrap_or_default();
+            words = format!("{words}\n{name}:\n{}", last.join("\n"));
+        }
+        words
     }
 
     /// Makes topics anew, without records: name, partitions, whether compacted.

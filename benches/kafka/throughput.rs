@@ -56,7 +56,11 @@ pub(crate) fn watch(
         if done >= records {
             break;
         }
-        assert!(started.elapsed() < LONGEST, "stuck at {done} of {records} records");
+        assert!(
+            started.elapsed() < LONGEST,
+            "stuck at {done} of {records} records; {}",
+            cluster.last_words()
+        );
         assert!(!contenders.iter_mut().any(Contender::ended), "it ended at {done} records");
         std::thread::sleep(PERIOD);
     }
