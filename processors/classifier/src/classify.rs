@@ -10,6 +10,7 @@ use hephaestus_schemas::{ClassifiedLog, Exception, Frame, Severity};
 use crate::assemble::{Assembled, Context, RawLine, SourceState};
 use crate::category::Categories;
 use crate::config::ClassifierConfig;
+use crate::envelope::Envelope;
 use crate::exception::{self, Rules};
 use crate::known::{self, Known};
 use crate::mask::Masker;
@@ -66,6 +67,8 @@ pub struct View<'a> {
     /// Frames that may be to blame, the likeliest first.
     pub culprits: Vec<Frame>,
     with_context: bool,
+    /// The event named no time, and no collector did.
+    from_record: bool,
 }
 
 impl View<'_> {
@@ -101,7 +104,8 @@ impl View<'_> {
 
     /// The service it comes from.
     pub fn service(&self) -> &str {
-        match &self.parsed.service {
+        let wrapped = self.event.envelope.as_ref().and_then(|envelope| envelope.service.as_deref());
+        match self.parsed.service.as_deref().or(wrapped) {
             Some(service) => cut(service, MAX_ATTRIBUTE),
             None => {
                 let end = memchr::memchr(b'/', self.source.as_bytes());
@@ -131,11 +135,11 @@ impl View<'_> {
             template: self.known.template.clone(),
             source: self.source.to_owned(),
             timestamp: self.timestamp,
-            timestamp_from_record: self.parsed.timestamp.is_none(),
+            timestamp_from_record: self.from_record,
             severity: self.severity,
             category: self.known.category.to_owned(),
             category_reason: self.known.reason.to_owned(),
-            attributes: attributes(&self.parsed),
+            attributes: attributes(&self.parsed, self.event.envelope.as_deref()),
             message: self.message.into_owned(),
             exception: self.exception,
             culprits: self.culprits,
@@ -203,7 +207,7 @@ impl Classifier {
         source: &str,
         sink: &mut impl FnMut(View<'_>),
     ) {
-        state.flush(&self.config, &mut |event, context| {
+        state.flush(&self.masker, &self.config, &mut |event, context| {
             sink(self.view(source, event, context));
         });
     }
@@ -217,6 +221,11 @@ impl Classifier {
         let record_micros = event.timestamp_ms.saturating_mul(1_000);
         let (first_line, rest) = split_first_line(&event.text);
         let mut parsed = parse::parse(first_line, record_micros);
+        let wrapped = event.envelope.as_deref();
+        if let Some(envelope) = wrapped {
+            parsed.severity = parsed.severity.or(envelope.severity);
+        }
+        let timestamp = parsed.timestamp.or(wrapped.and_then(|envelope| envelope.timestamp));
         let simple = rest.is_empty() && parsed.stack.is_none() && parsed.error_type.is_none();
         let recalled = if simple && parsed.request.is_none() {
             known::recall(&parsed.message, severity(&parsed, None))
@@ -258,7 +267,8 @@ impl Classifier {
             event,
             context,
             source,
-            timestamp: parsed.timestamp.unwrap_or(record_micros),
+            timestamp: timestamp.unwrap_or(record_micros),
+            from_record: timestamp.is_none(),
             known,
             severity,
             message,
@@ -352,8 +362,11 @@ fn severity(parsed: &Parsed<'_>, exception: Option<&Exception>) -> Severity {
     }
 }
 
-fn attributes(parsed: &Parsed<'_>) -> BTreeMap<String, String> {
+fn attributes(parsed: &Parsed<'_>, envelope: Option<&Envelope>) -> BTreeMap<String, String> {
     let mut attributes = BTreeMap::new();
+    for (name, value) in envelope.iter().flat_map(|envelope| &envelope.attributes) {
+        attributes.insert(name.clone().into_owned(), value.clone());
+    }
     for (name, value) in &parsed.attributes {
         if !value.is_empty() {
             attributes.insert((*name).to_owned(), cut(value, MAX_ATTRIBUTE).to_owned());

@@ -2,17 +2,21 @@
 //! Promises: the state holds no secret, is bounded, and can be stored and resumed between any two
 //! records; what comes out depends on the source's lines alone.
 
+mod context;
 mod join;
+mod unwrap;
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::ClassifierConfig;
+use crate::envelope::{self, Envelope};
 use crate::mask::Masker;
 use crate::scan::{cut, slice};
+pub use context::Context;
 use join::{Decision, Shape};
+use unwrap::Partial;
 
 /// Lines held back while it is open whether they belong to the pending event.
 const MAX_HELD_LINES: usize = 64;
@@ -49,6 +53,9 @@ pub struct Assembled {
     /// Trace context of the first line's record, or nothing.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub trace: String,
+    /// What the collector wrapped around the first line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<Box<Envelope>>,
     /// Time of the first line's record, in milliseconds since 1970 UTC.
     pub timestamp_ms: i64,
     /// Lines, blank ones behind the event included.
@@ -70,54 +77,15 @@ struct Held {
     text: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     trace: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    envelope: Option<Box<Envelope>>,
+    /// Where its first part came, if that was in an earlier record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first_offset: Option<u64>,
     offset: u64,
     timestamp_ms: i64,
     masked: u32,
     truncated: bool,
-}
-
-/// The lines that came last, the oldest first, masked.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Context {
-    lines: VecDeque<String>,
-}
-
-impl Context {
-    /// A copy of the lines.
-    pub fn to_vec(&self) -> Vec<String> {
-        self.lines.iter().cloned().collect()
-    }
-
-    /// Adds the last lines of an event.
-    fn add(&mut self, text: String, config: &ClassifierConfig) {
-        if config.context_lines == 0 {
-            return;
-        }
-        if memchr::memchr(b'\n', text.as_bytes()).is_none() {
-            if text.capacity() > config.context_line_bytes {
-                return self.add_line(&text, config);
-            }
-            while self.lines.len() >= config.context_lines {
-                self.lines.pop_front();
-            }
-            return self.lines.push_back(text);
-        }
-        let mut last: Vec<&str> = text.rsplit('\n').take(config.context_lines).collect();
-        last.reverse();
-        for line in last {
-            self.add_line(line, config);
-        }
-    }
-
-    fn add_line(&mut self, line: &str, config: &ClassifierConfig) {
-        let mut slot = String::new();
-        while self.lines.len() >= config.context_lines {
-            slot = self.lines.pop_front().unwrap_or_default();
-        }
-        slot.clear();
-        slot.push_str(cut(line, config.context_line_bytes));
-        self.lines.push_back(slot);
-    }
 }
 
 /// What is remembered of one source between two of its records.
@@ -129,12 +97,17 @@ pub struct SourceState {
     context: Context,
     /// Lines of a private key still awaited.
     key_lines: u32,
+    /// Lines of which the last part is awaited, one of each stream at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    partials: Vec<Partial>,
 }
 
 /// One masked line on its way into the state.
 struct Line<'a> {
     text: &'a str,
     trace: &'a str,
+    envelope: Option<&'a Envelope>,
+    first_offset: u64,
     offset: u64,
     timestamp_ms: i64,
     masked: u32,
@@ -142,10 +115,38 @@ struct Line<'a> {
     inside_key: bool,
 }
 
+/// How a line came: in which records, at what time, wrapped in what.
+#[derive(Clone, Copy)]
+struct Came<'a> {
+    first_offset: u64,
+    offset: u64,
+    timestamp_ms: i64,
+    trace: &'a str,
+    /// Secrets that were masked already.
+    masked: u32,
+    envelope: Option<&'a Envelope>,
+    /// Whether something of it was left out.
+    is_cut: bool,
+}
+
+impl<'a> Came<'a> {
+    fn of(record: RawLine<'a>) -> Self {
+        Self {
+            first_offset: record.offset,
+            offset: record.offset,
+            timestamp_ms: record.timestamp_ms,
+            trace: record.trace,
+            masked: 0,
+            envelope: None,
+            is_cut: false,
+        }
+    }
+}
+
 impl SourceState {
     /// Whether nothing waits for a further line.
     pub fn is_idle(&self) -> bool {
-        self.pending.is_none() && self.held.is_empty()
+        self.pending.is_none() && self.held.is_empty() && self.partials.is_empty()
     }
 
     /// Bytes it takes in memory, roughly.
@@ -153,13 +154,15 @@ impl SourceState {
         let pending = self.pending.as_ref().map_or(0, |pending| {
             pending.text.len() + pending.trace.len() + pending.gaps.len() * 16
         });
-        let context: usize = self.context.lines.iter().map(String::len).sum();
-        pending + self.held_bytes + context + size_of::<Self>()
+        let context: usize = self.context.bytes();
+        let partials: usize = self.partials.iter().map(Partial::weight).sum();
+        pending + self.held_bytes + context + partials + size_of::<Self>()
     }
 
     /// Offset of the oldest record whose event is not complete.
     pub fn oldest_offset(&self) -> Option<u64> {
-        self.pending.as_ref().map(|pending| pending.first_offset)
+        let pending = self.pending.as_ref().map(|pending| pending.first_offset);
+        pending.into_iter().chain(self.partials.iter().map(Partial::first_offset)).min()
     }
 
     /// Takes a record; hands every event that it completes to `sink`, with the lines before it.
@@ -185,9 +188,11 @@ impl SourceState {
     /// Completes what is pending, as when no further line came in time.
     pub fn flush(
         &mut self,
+        masker: &Masker,
         config: &ClassifierConfig,
         sink: &mut impl FnMut(&Assembled, &Context),
     ) {
+        self.take_partials(masker, config, sink);
         // Releasing held lines makes the last of them pending, which is released in its turn.
         self.release(config, sink);
         self.emit(config, sink);
@@ -209,18 +214,50 @@ impl SourceState {
             Ok(text) => Cow::Borrowed(text),
             Err(_) => String::from_utf8_lossy(bounded),
         };
-        let is_blank = |byte: u8| matches!(byte, b'\r' | b'\n' | b' ' | b'\t');
-        let end = text.bytes().rposition(|byte| !is_blank(byte)).map_or(0, |last| last + 1);
-        let clean = without_escapes(slice(&text, 0, end));
-        let masked = masker.mask(&clean, &mut self.key_lines);
+        // A part of a line may end in blanks that belong to it.
+        let clean = without_escapes(text.trim_end_matches(['\r', '\n']));
+        let came = Came { is_cut: bounded.len() < raw.len(), ..Came::of(record) };
+        match envelope::open(&clean, record.timestamp_ms.saturating_mul(1_000)) {
+            Some(opened) => self.unwrap_line(record, opened, masker, config, sink),
+            None => self.take_line(came, trim_blanks(&clean), masker, config, sink),
+        }
+    }
+
+    /// Takes a text that was in an envelope: one line, or several.
+    fn take_text(
+        &mut self,
+        came: Came<'_>,
+        text: &str,
+        masker: &Masker,
+        config: &ClassifierConfig,
+        sink: &mut impl FnMut(&Assembled, &Context),
+    ) {
+        for line in text.split('\n') {
+            let clean = without_escapes(line);
+            self.take_line(came, trim_blanks(&clean), masker, config, sink);
+        }
+    }
+
+    /// Masks a clean line, and takes it.
+    fn take_line(
+        &mut self,
+        came: Came<'_>,
+        clean: &str,
+        masker: &Masker,
+        config: &ClassifierConfig,
+        sink: &mut impl FnMut(&Assembled, &Context),
+    ) {
+        let masked = masker.mask(clean, &mut self.key_lines);
         let kept = cut(&masked.text, config.max_line_bytes);
         let line = Line {
             text: kept,
-            trace: record.trace,
-            offset: record.offset,
-            timestamp_ms: record.timestamp_ms,
-            masked: masked.count,
-            truncated: bounded.len() < raw.len() || kept.len() < masked.text.len(),
+            trace: came.trace,
+            envelope: came.envelope,
+            first_offset: came.first_offset,
+            offset: came.offset,
+            timestamp_ms: came.timestamp_ms,
+            masked: came.masked + masked.count,
+            truncated: came.is_cut || kept.len() < masked.text.len(),
             inside_key: masked.inside_key,
         };
         self.add(&line, config, sink);
@@ -260,12 +297,13 @@ impl SourceState {
         sink: &mut impl FnMut(&Assembled, &Context),
     ) {
         let (shape, expects) = join::open(line.text);
-        let event = Assembled {
+        let mut event = Assembled {
             text: line.text.to_owned(),
-            first_offset: line.offset,
-            last_offset: line.offset,
+            first_offset: line.first_offset,
+            last_offset: line.first_offset,
             gaps: Vec::new(),
             trace: line.trace.to_owned(),
+            envelope: line.envelope.cloned().map(Box::new),
             timestamp_ms: line.timestamp_ms,
             lines: 1,
             masked: line.masked,
@@ -274,6 +312,7 @@ impl SourceState {
             expects,
             extra: 0,
         };
+        event.reach(line.offset);
         self.pending = Some(event);
         if join::is_whole(line.text) {
             self.emit(config, sink);
@@ -283,9 +322,11 @@ impl SourceState {
     fn join(&mut self, line: &Line<'_>, shape: Shape, expects: bool, config: &ClassifierConfig) {
         let Some(pending) = &mut self.pending else { return };
         for held in self.held.drain(..) {
+            pending.reach(held.first_offset.unwrap_or(held.offset));
             pending.append(&held.text, held.offset, held.masked, held.truncated, config);
         }
         self.held_bytes = 0;
+        pending.reach(line.first_offset);
         pending.append(line.text, line.offset, line.masked, line.truncated, config);
         let follows_trace = shape == pending.shape && shape == Shape::PythonEnd;
         pending.extra = if follows_trace { pending.extra + 1 } else { 0 };
@@ -312,6 +353,8 @@ impl SourceState {
         self.held.push(Held {
             text: line.text.to_owned(),
             trace: line.trace.to_owned(),
+            envelope: line.envelope.cloned().map(Box::new),
+            first_offset: (line.first_offset < line.offset).then_some(line.first_offset),
             offset: line.offset,
             timestamp_ms: line.timestamp_ms,
             masked: line.masked,
@@ -328,6 +371,8 @@ impl SourceState {
             let line_ref = Line {
                 text: &line.text,
                 trace: &line.trace,
+                envelope: line.envelope.as_deref(),
+                first_offset: line.first_offset.unwrap_or(line.offset),
                 offset: line.offset,
                 timestamp_ms: line.timestamp_ms,
                 masked: line.masked,
@@ -398,6 +443,13 @@ impl Assembled {
         }
         self.text.push_str(kept);
     }
+}
+
+/// Without the blanks at its end.
+fn trim_blanks(text: &str) -> &str {
+    let is_blank = |byte: u8| matches!(byte, b'\r' | b'\n' | b' ' | b'\t');
+    let end = text.bytes().rposition(|byte| !is_blank(byte)).map_or(0, |last| last + 1);
+    slice(text, 0, end)
 }
 
 /// The offsets from `first` to `last` without the gaps, as runs, inclusive.

@@ -1,0 +1,122 @@
+//! Takes lines out of the envelopes of collectors, and puts the parts of a line together again.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Assembled, Came, Context, RawLine, SourceState};
+use crate::config::ClassifierConfig;
+use crate::envelope::{Envelope, Opened};
+use crate::mask::Masker;
+use crate::scan::{cut, run_end, tail};
+
+/// The first parts of a line of one stream, of which the last is still to come. Bounded as lines are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Partial {
+    /// Masked: the state leaves the process.
+    text: String,
+    masked: u32,
+    /// A secret reaches up to the end, so that what follows at once belongs to it.
+    ends_in_secret: bool,
+    first_offset: u64,
+    last_offset: u64,
+    timestamp_ms: i64,
+    envelope: Envelope,
+}
+
+impl Partial {
+    pub(super) fn weight(&self) -> usize {
+        self.text.len() + size_of::<Self>()
+    }
+
+    pub(super) fn first_offset(&self) -> u64 {
+        self.first_offset
+    }
+
+    fn append(&mut self, text: &str, masker: &Masker, config: &ClassifierConfig) {
+        let text = if self.ends_in_secret { tail(text, end_of_secret(text)) } else { text };
+        // What passes the bound of a line would be cut off in any case.
+        let room = (config.max_line_bytes + super::MASK_SLACK).saturating_sub(self.text.len());
+        self.text.push_str(cut(text, room));
+        let masked = masker.mask(&self.text, &mut 0);
+        let last_word = masked.text.rsplit([' ', '=', ':', '"', '\'']).next().unwrap_or("");
+        self.ends_in_secret = masked.text.ends_with('>') && masked.text.contains("<secret")
+            || last_word.starts_with("<secret");
+        self.masked = self.masked.saturating_add(masked.count);
+        self.text = masked.text.into_owned();
+    }
+}
+
+fn end_of_secret(text: &str) -> usize {
+    run_end(text.as_bytes(), 0, |byte| !matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b',' | b'&'))
+}
+
+impl SourceState {
+    /// Takes what was in an envelope.
+    pub(super) fn unwrap_line(
+        &mut self,
+        record: RawLine<'_>,
+        opened: Opened<'_>,
+        masker: &Masker,
+        config: &ClassifierConfig,
+        sink: &mut impl FnMut(&Assembled, &Context),
+    ) {
+        let Opened { text, is_partial, mut envelope } = opened;
+        envelope.mask(masker);
+        let stream = envelope.stream();
+        let known = self.partials.iter().position(|partial| partial.envelope.stream() == stream);
+        let mut partial = match known {
+            Some(index) => self.partials.swap_remove(index),
+            None if !is_partial => {
+                let came = Came { envelope: Some(&envelope), ..Came::of(record) };
+                return self.take_text(came, &text, masker, config, sink);
+            }
+            None => Partial {
+                text: String::new(),
+                masked: 0,
+                ends_in_secret: false,
+                first_offset: record.offset,
+                last_offset: record.offset,
+                timestamp_ms: record.timestamp_ms,
+                envelope,
+            },
+        };
+        partial.append(&text, masker, config);
+        partial.last_offset = record.offset;
+        if is_partial {
+            self.partials.push(partial);
+        } else {
+            self.take_partial(partial, record.trace, masker, config, sink);
+        }
+    }
+
+    /// Takes the lines whose last parts did not come.
+    pub(super) fn take_partials(
+        &mut self,
+        masker: &Masker,
+        config: &ClassifierConfig,
+        sink: &mut impl FnMut(&Assembled, &Context),
+    ) {
+        for partial in std::mem::take(&mut self.partials) {
+            self.take_partial(partial, "", masker, config, sink);
+        }
+    }
+
+    fn take_partial(
+        &mut self,
+        partial: Partial,
+        trace: &str,
+        masker: &Masker,
+        config: &ClassifierConfig,
+        sink: &mut impl FnMut(&Assembled, &Context),
+    ) {
+        let came = Came {
+            first_offset: partial.first_offset,
+            offset: partial.last_offset,
+            timestamp_ms: partial.timestamp_ms,
+            trace,
+            masked: partial.masked,
+            envelope: Some(&partial.envelope),
+            is_cut: false,
+        };
+        self.take_text(came, &partial.text, masker, config, sink);
+    }
+}
