@@ -31,6 +31,16 @@ enum Place {
     Error,
     Host,
     Log,
+    Trace,
+    Span,
+    Http,
+    Request,
+    Response,
+    Url,
+    Process,
+    Thread,
+    /// log4j2's `instant`.
+    Instant,
     Other,
 }
 
@@ -38,6 +48,8 @@ enum Place {
 struct Fields {
     reference: i64,
     timestamp: Option<i64>,
+    /// Microseconds of log4j2's `instant`, whose parts come in any order.
+    fraction: i64,
     severity: Option<Severity>,
     severity_number: Option<Severity>,
     service: Option<String>,
@@ -64,10 +76,7 @@ impl Fields {
     }
 
     fn text(&mut self, place: Place, key: &str, text: &str) {
-        let (place, key) = match key.split_once('.') {
-            Some((prefix, rest)) if place == Place::Top => (place_of(prefix), rest),
-            _ => (place, key),
-        };
+        let (place, key) = placed(place, key);
         match (place, key) {
             (
                 Place::Top,
@@ -81,7 +90,9 @@ impl Fields {
                 "level" | "severity" | "lvl" | "levelname" | "log_level" | "loglevel" | "@l"
                 | "severity_text" | "severityText" | "level_name",
             ) => {
-                let by_word = severity::from_word(text.trim().as_bytes());
+                // slog names what lies between its levels `ERROR+2`.
+                let word = text.trim().split(['+', '-']).next().unwrap_or("");
+                let by_word = severity::from_word(word.as_bytes());
                 self.severity = self
                     .severity
                     .or(by_word)
@@ -109,15 +120,21 @@ impl Fields {
             (Place::Top, "hostname" | "host" | "HOSTNAME") | (Place::Host, "name" | "hostname") => {
                 self.attribute("host", text);
             }
-            (Place::Top, "thread" | "thread_name" | "threadName") => self.attribute("thread", text),
-            (Place::Top, "trace_id" | "traceId" | "traceid" | "dd.trace_id" | "TraceId") => {
-                self.attribute("trace_id", text);
+            (Place::Top, "thread" | "thread_name" | "threadName")
+            | (Place::Process, "thread.name")
+            | (Place::Thread, "name") => self.attribute("thread", text),
+            (Place::Top, "trace_id" | "traceId" | "traceid" | "TraceId" | "@tr")
+            | (Place::Trace, "id")
+            | (Place::Other, "trace_id") => self.attribute("trace_id", text),
+            (Place::Top, "span_id" | "spanId" | "spanid" | "SpanId" | "@sp")
+            | (Place::Span, "id")
+            | (Place::Other, "span_id") => self.attribute("span_id", text),
+            (Place::Top, "route" | "path" | "url") | (Place::Url, "path") => {
+                self.attribute("http_route", text);
             }
-            (Place::Top, "span_id" | "spanId" | "spanid" | "SpanId") => {
-                self.attribute("span_id", text);
-            }
-            (Place::Other, "id") => {}
-            (Place::Top, "route" | "path" | "url") => self.attribute("http_route", text),
+            (Place::Top, "method" | "http_method")
+            | (Place::Http, "request.method" | "method")
+            | (Place::Request, "method") => self.attribute("http_method", text),
             (Place::Top | Place::Error | Place::Other, key) if is_stack_key(key) => {
                 self.stack.get_or_insert_with(|| text.to_owned());
             }
@@ -136,6 +153,7 @@ impl Fields {
     }
 
     fn number(&mut self, place: Place, key: &str, number: &serde_json::Number) {
+        let (place, key) = placed(place, key);
         match (place, key) {
             (Place::Top, "timestamp" | "time" | "ts" | "@timestamp" | "t" | "date")
                 if self.timestamp.is_none() =>
@@ -145,10 +163,23 @@ impl Fields {
             (Place::Top, "level" | "severity" | "lvl" | "severity_number") => {
                 self.severity_number = number.as_i64().and_then(severity::from_number);
             }
-            (Place::Top, "status" | "status_code" | "statusCode" | "http_status") => {
+            (
+                Place::Top | Place::Response,
+                "status" | "status_code" | "statusCode" | "http_status",
+            ) => {
                 self.attribute("http_status", &number.to_string());
             }
-            (Place::Top, "pid" | "process") => self.attribute("process", &number.to_string()),
+            (Place::Top, "pid" | "process") | (Place::Process, "pid") => {
+                self.attribute("process", &number.to_string());
+            }
+            (Place::Instant, "epochSecond") => {
+                let seconds = number.as_i64().map(|seconds| seconds.saturating_mul(time::SECOND));
+                self.timestamp = seconds.map(|micros| micros.saturating_add(self.fraction));
+            }
+            (Place::Instant, "nanoOfSecond") => {
+                self.fraction = number.as_i64().unwrap_or(0) / 1_000;
+                self.timestamp = self.timestamp.map(|micros| micros.saturating_add(self.fraction));
+            }
             _ => {}
         }
     }
@@ -186,12 +217,30 @@ impl Fields {
     }
 }
 
+/// A key with dots, as ECS has them, stands where its first word says; GELF's further fields open with a bar.
+fn placed(place: Place, key: &str) -> (Place, &str) {
+    let key = if place == Place::Top { key.strip_prefix('_').unwrap_or(key) } else { key };
+    match key.split_once('.') {
+        Some((prefix, rest)) if place == Place::Top => (place_of(prefix), rest),
+        _ => (place, key),
+    }
+}
+
 fn place_of(key: &str) -> Place {
     match key {
         "service" => Place::Service,
-        "error" | "err" | "exception" | "exc" => Place::Error,
+        "error" | "err" | "exception" | "exc" | "thrown" => Place::Error,
         "host" => Place::Host,
         "log" => Place::Log,
+        "trace" => Place::Trace,
+        "span" => Place::Span,
+        "http" => Place::Http,
+        "request" | "req" => Place::Request,
+        "response" | "res" => Place::Response,
+        "url" => Place::Url,
+        "process" => Place::Process,
+        "thread" => Place::Thread,
+        "instant" => Place::Instant,
         // tracing-subscriber and slog put the message in an object of its own.
         "fields" | "record" | "data" => Place::Other,
         _ => Place::Other,
@@ -213,6 +262,7 @@ fn is_stack_key(key: &str) -> bool {
             | "full_message"
             | "backtrace"
             | "error_stack"
+            | "extendedStackTrace"
     )
 }
 
