@@ -371,7 +371,7 @@ mod tests {
                         offset: number.into(),
                         timestamp_ms: 0,
                         bytes: text.as_bytes(),
-                        trace: "",
+                        ..RawLine::default()
                     };
                     events.extend(classifier.push(&mut state, &key, line));
                     if is_flushed {

@@ -40,7 +40,7 @@ impl ClassifierModel {
             offset: record.offset,
             timestamp_ms: record.timestamp_ms,
             bytes: record.value.as_deref().unwrap(),
-            trace: "",
+            ..RawLine::default()
         };
         // Every record is an event of its own, so that it may be completed at once.
         let mut events = self.classifier.push(state, &source, line);

@@ -188,6 +188,8 @@ impl Classifier {
         record: RawLine<'_>,
         sink: &mut impl FnMut(View<'_>),
     ) {
+        let format = record.format.or_else(|| self.config.format_of(source));
+        let record = RawLine { format, ..record };
         state.push(record, &self.masker, &self.config, &mut |event, context| {
             sink(self.view(source, event, context));
         });
@@ -220,7 +222,10 @@ impl Classifier {
     fn view<'a>(&self, source: &'a str, event: &'a Assembled, context: &'a Context) -> View<'a> {
         let record_micros = event.timestamp_ms.saturating_mul(1_000);
         let (first_line, rest) = split_first_line(&event.text);
-        let mut parsed = parse::parse(first_line, record_micros);
+        let mut parsed = match event.format {
+            Some(format) => parse::parse_as(first_line, format, record_micros),
+            None => parse::parse(first_line, record_micros),
+        };
         let wrapped = event.envelope.as_deref();
         if let Some(envelope) = wrapped {
             parsed.severity = parsed.severity.or(envelope.severity);

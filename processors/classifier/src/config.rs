@@ -1,6 +1,10 @@
 //! Settings of the classifier. Every bound has its name here.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+use crate::parse::Format;
 
 /// How the classifier reads logs; the same for every source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,8 +28,20 @@ pub struct ClassifierConfig {
     pub not_in_app: Vec<String>,
     /// Further names of fields whose values are secrets.
     pub secret_keys: Vec<String>,
+    /// Formats of sources that are not to be told by their content, by what the source's name
+    /// (`service/instance/stream`) begins with; the longest that fits counts. A record's header
+    /// `hephaestus-format` goes first.
+    pub formats: BTreeMap<String, Format>,
     /// Patterns that one instance remembers in order to learn which of them are one.
     pub max_patterns: usize,
+}
+
+impl ClassifierConfig {
+    /// The format that is set for a source.
+    pub(crate) fn format_of(&self, source: &str) -> Option<Format> {
+        let fits = self.formats.iter().filter(|(start, _)| source.starts_with(start.as_str()));
+        fits.max_by_key(|(start, _)| start.len()).map(|(_, format)| *format)
+    }
 }
 
 impl Default for ClassifierConfig {
@@ -40,6 +56,7 @@ impl Default for ClassifierConfig {
             in_app: Vec::new(),
             not_in_app: Vec::new(),
             secret_keys: Vec::new(),
+            formats: BTreeMap::new(),
             max_patterns: 100_000,
         }
     }

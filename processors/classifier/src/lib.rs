@@ -28,4 +28,4 @@ pub use culprit::{MAX_CULPRITS, rank as rank_culprits};
 pub use envelope::Envelope;
 pub use mask::{Masked, Masker};
 pub use offline::{Inspected, InspectedEvent, Inspection, Summary};
-pub use parse::{Format, Parsed, Request, parse};
+pub use parse::{Format, Parsed, Request, parse, parse_as};

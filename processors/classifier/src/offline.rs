@@ -82,8 +82,12 @@ impl<'a> Inspection<'a> {
     /// Takes one line, with or without its line feed.
     pub fn line(&mut self, bytes: &[u8], sink: &mut impl FnMut(Inspected<'_>)) {
         self.lines += 1;
-        let record =
-            RawLine { offset: self.lines, timestamp_ms: self.reference_ms, bytes, trace: "" };
+        let record = RawLine {
+            offset: self.lines,
+            timestamp_ms: self.reference_ms,
+            bytes,
+            ..RawLine::default()
+        };
         let (table, events) = (&mut self.table, &mut self.events);
         self.classifier.push_with(&mut self.state, &self.source, record, &mut |view| {
             *events += 1;

@@ -3,7 +3,10 @@
 use std::{
     borrow::Cow,
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -23,10 +26,13 @@ use hephaestus_schemas::{
     topics,
 };
 
-use crate::{Classifier, ClassifierConfig, Event, PatternTable, RawLine, SourceState};
+use crate::scan::cut;
+use crate::{Classifier, ClassifierConfig, Event, Format, PatternTable, RawLine, SourceState};
 
 /// Timer that completes what is pending of a source.
 const FLUSH: &str = "flush";
+/// Header by which a shipper says what its lines are.
+pub const FORMAT: &str = "hephaestus-format";
 /// Source of records without a key.
 const UNKNOWN_SOURCE: &str = "unknown/unknown/unknown";
 /// Records of a source handled between two snapshots of its state.
@@ -41,6 +47,8 @@ pub struct ClassifierStage {
     classifier: Classifier,
     learned: Arc<Learned>,
     raw_logs: Arc<str>,
+    /// A format that is not known was told of: once is enough for the log.
+    told_of_format: AtomicBool,
 }
 
 impl ClassifierStage {
@@ -52,7 +60,25 @@ impl ClassifierStage {
             classifier: Classifier::new(config),
             learned: Arc::new(Learned(Mutex::new(inner))),
             raw_logs: topics::RAW_LOGS.into(),
+            told_of_format: AtomicBool::new(false),
         }
+    }
+
+    /// What a record's shipper says that it is. A name that is not known is told of, and its content tells.
+    fn format(&self, record: &Record) -> Option<Format> {
+        let name = record.headers.text(FORMAT)?;
+        let format = Format::named(name);
+        if format.is_none() && !self.told_of_format.swap(true, Ordering::Relaxed) {
+            let known = Format::NAMED.map(|(name, _)| name).join(", ");
+            let Origin { topic, partition, first, .. } = record.origin();
+            tracing::warn!(
+                header = FORMAT,
+                name = ?cut(name, 64),
+                place = format!("{topic}/{partition}/{first}"),
+                "no such format, it is told by the content; known are {known}"
+            );
+        }
+        format
     }
 
     fn emit(&self, events: Vec<Event>, partition: u32, effects: &mut Effects<Written>) {
@@ -224,6 +250,7 @@ impl Stage for ClassifierStage {
             timestamp_ms: record.timestamp_ms,
             bytes: record.value.as_deref().unwrap_or_default(),
             trace: record.headers.text(TRACEPARENT).unwrap_or_default(),
+            format: self.format(record),
         };
         let events = self.classifier.push(state, &source_of(record.key.as_ref()), line);
         self.emit(events, record.partition, effects);
@@ -251,10 +278,32 @@ impl Stage for ClassifierStage {
 
 #[cfg(test)]
 mod tests {
+    use hephaestus_pipeline::record::Headers;
+
     use super::*;
 
     /// What a codec takes, by default and on an ordinary Kafka broker.
     const MAX_VALUE: usize = 1_000_000;
+
+    #[test]
+    fn a_shipper_says_in_a_header_what_its_lines_are() {
+        let stage = ClassifierStage::new(ClassifierConfig::default());
+        let mut record = Record {
+            topic: topics::RAW_LOGS.into(),
+            partition: 0,
+            offset: 7,
+            timestamp_ms: 0,
+            key: None,
+            value: None,
+            headers: Headers::default(),
+        };
+        assert_eq!(stage.format(&record), None);
+        record.headers.push(FORMAT, "yaml");
+        assert_eq!(stage.format(&record), None, "what is not known is told by its content");
+        record.headers = Headers::default();
+        record.headers.push(FORMAT, "Logfmt");
+        assert_eq!(stage.format(&record), Some(Format::Logfmt));
+    }
 
     #[test]
     fn whatever_a_line_holds_the_state_of_its_source_can_be_written() {
@@ -262,7 +311,7 @@ mod tests {
         for filling in [0u8, b'"', b'\\', 0xff, 0x1f, b'x'] {
             let mut state = SourceState::default();
             let mut push = |offset: u64, bytes: &[u8]| {
-                let line = RawLine { offset, timestamp_ms: 0, bytes, trace: "" };
+                let line = RawLine { offset, timestamp_ms: 0, bytes, ..RawLine::default() };
                 classifier.push(&mut state, "s/i/o", line);
             };
             push(0, b"Traceback (most recent call last):");

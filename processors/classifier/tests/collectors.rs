@@ -173,7 +173,8 @@ fn parts_of_a_line_are_put_together_by_stream_and_no_record_is_left_out() {
         "2024-01-01T10:00:01Z stdout F user 17",
     ];
     for (offset, line) in (10..).zip(lines) {
-        let record = RawLine { offset, timestamp_ms: 0, bytes: line.as_bytes(), trace: "" };
+        let record =
+            RawLine { offset, timestamp_ms: 0, bytes: line.as_bytes(), ..RawLine::default() };
         done.extend(CLASSIFIER.push(&mut state, "s/i/o", record));
         // It is stored and read back between any two records.
         state = serde_json::from_str(&serde_json::to_string(&state).unwrap()).unwrap();
@@ -202,7 +203,8 @@ fn no_secret_is_in_the_state_or_the_event_though_it_was_cut() {
         "2024-01-01T10:00:00Z stdout P x password=hunter",
         "2024-01-01T10:00:00Z stdout F TAIL2 end",
     ]) {
-        let record = RawLine { offset, timestamp_ms: 0, bytes: line.as_bytes(), trace: "" };
+        let record =
+            RawLine { offset, timestamp_ms: 0, bytes: line.as_bytes(), ..RawLine::default() };
         let events = CLASSIFIER.push(&mut state, "s/i/o", record);
         told.push_str(&serde_json::to_string(&state).unwrap());
         told.push_str(&format!("{events:?}"));

@@ -64,8 +64,8 @@ fn fingerprints(
         let record = RawLine {
             offset: offsets[partition],
             timestamp_ms: common::REFERENCE_MS,
-            trace: "",
             bytes: lines[source][next[source]].as_bytes(),
+            ..RawLine::default()
         };
         offsets[partition] += 1;
         next[source] += 1;
@@ -145,7 +145,7 @@ fn best_time(input: &[u8]) -> Duration {
 
 #[test]
 fn time_grows_with_the_input_and_no_faster() {
-    let units: [&str; 22] = [
+    let units: [&str; 26] = [
         "a",
         "password=",
         "token=\"{",
@@ -168,12 +168,16 @@ fn time_grows_with_the_input_and_no_faster() {
         "a.b.CException: ",
         "12:",
         "user ",
+        "<a>",
+        "A`1[",
+        " ---> ",
+        ":in `",
     ];
     for unit in units {
         let line = |size: usize| unit.repeat(size / unit.len());
         check_ratio(unit, |size| line(size).into_bytes());
     }
-    let many: [&str; 13] = [
+    let many: [&str; 28] = [
         "Traceback (most recent call last):\n",
         "a.b.CException: x\n",
         "\n",
@@ -187,6 +191,21 @@ fn time_grows_with_the_input_and_no_faster() {
         "  File \"a\", line 1, in f\n",
         "[originating from goroutine 1]:\n",
         "____________ test_x ____________\n",
+        "   at A.B(C c)\n",
+        " ---> System.AException: x\n",
+        "--- End of inner exception stack trace ---\n",
+        "A.BException: x\n   at A.B(C c)\n",
+        "PHP Fatal error:  Uncaught A: b\n",
+        "Stack trace:\n",
+        "#0 /a.php(1): f()\n",
+        "Next A: b in /c.php:1\nStack trace:\n",
+        "\tfrom a.rb:1:in `f'\n",
+        "a.rb:1:in `f': m (AError)\n",
+        "main.f\n",
+        "main.f\n\t/a.go:1\n",
+        "Error: x\nCaused by:\n",
+        "f@http://a/b.js:1:2\n",
+        "2024-01-01T10:00:00Z stdout P x\n",
     ];
     for unit in many {
         check_ratio(unit, |size| unit.repeat(size / unit.len()).into_bytes());
@@ -233,8 +252,8 @@ fn no_secret_lies_in_a_pending_state() {
     let record = RawLine {
         offset: 1,
         timestamp_ms: common::REFERENCE_MS,
-        trace: "",
         bytes: b"2024-01-01 10:00:00 ERROR login with password=hunter2 of bob@example.org failed",
+        ..RawLine::default()
     };
     assert!(CLASSIFIER.push(&mut state, "shop/a/out", record).is_empty());
     let stored = serde_json::to_string(&state).unwrap();
@@ -250,8 +269,8 @@ fn a_whole_line_is_complete_at_once_and_a_record_may_hold_many() {
         let record = RawLine {
             offset,
             timestamp_ms: common::REFERENCE_MS,
-            trace: "",
             bytes: text.as_bytes(),
+            ..RawLine::default()
         };
         CLASSIFIER.push(&mut state, "shop/a/out", record)
     };

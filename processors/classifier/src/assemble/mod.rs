@@ -2,6 +2,7 @@
 //! Promises: the state holds no secret, is bounded, and can be stored and resumed between any two
 //! records; what comes out depends on the source's lines alone.
 
+mod clean;
 mod context;
 mod join;
 mod unwrap;
@@ -13,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::ClassifierConfig;
 use crate::envelope::{self, Envelope};
 use crate::mask::Masker;
-use crate::scan::{cut, slice};
+use crate::parse::Format;
+use crate::scan::cut;
+use clean::{trim_blanks, without_escapes};
 pub use context::Context;
 use join::{Decision, Shape};
 use unwrap::Partial;
@@ -26,7 +29,7 @@ const MAX_HELD_BYTES: usize = 16 * 1024;
 const MASK_SLACK: usize = 4096;
 
 /// A record of a source: one line, or several parted by line feeds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct RawLine<'a> {
     /// Its offset in its partition.
     pub offset: u64,
@@ -36,6 +39,8 @@ pub struct RawLine<'a> {
     pub bytes: &'a [u8],
     /// Its W3C trace context, or nothing.
     pub trace: &'a str,
+    /// What it is, where its shipper says so; else it is told by its content.
+    pub format: Option<Format>,
 }
 
 /// An event: the masked lines that belong together, and where they came from.
@@ -56,6 +61,9 @@ pub struct Assembled {
     /// What the collector wrapped around the first line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envelope: Option<Box<Envelope>>,
+    /// What the first line is, where its shipper or the configuration says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
     /// Time of the first line's record, in milliseconds since 1970 UTC.
     pub timestamp_ms: i64,
     /// Lines, blank ones behind the event included.
@@ -79,6 +87,8 @@ struct Held {
     trace: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     envelope: Option<Box<Envelope>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    format: Option<Format>,
     /// Where its first part came, if that was in an earlier record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     first_offset: Option<u64>,
@@ -107,6 +117,7 @@ struct Line<'a> {
     text: &'a str,
     trace: &'a str,
     envelope: Option<&'a Envelope>,
+    format: Option<Format>,
     first_offset: u64,
     offset: u64,
     timestamp_ms: i64,
@@ -125,6 +136,7 @@ struct Came<'a> {
     /// Secrets that were masked already.
     masked: u32,
     envelope: Option<&'a Envelope>,
+    format: Option<Format>,
     /// Whether something of it was left out.
     is_cut: bool,
 }
@@ -138,6 +150,7 @@ impl<'a> Came<'a> {
             trace: record.trace,
             masked: 0,
             envelope: None,
+            format: record.format,
             is_cut: false,
         }
     }
@@ -217,7 +230,11 @@ impl SourceState {
         // A part of a line may end in blanks that belong to it.
         let clean = without_escapes(text.trim_end_matches(['\r', '\n']));
         let came = Came { is_cut: bounded.len() < raw.len(), ..Came::of(record) };
-        match envelope::open(&clean, record.timestamp_ms.saturating_mul(1_000)) {
+        let opened = match record.format {
+            Some(Format::Plain) => None,
+            _ => envelope::open(&clean, record.timestamp_ms.saturating_mul(1_000)),
+        };
+        match opened {
             Some(opened) => self.unwrap_line(record, opened, masker, config, sink),
             None => self.take_line(came, trim_blanks(&clean), masker, config, sink),
         }
@@ -253,6 +270,7 @@ impl SourceState {
             text: kept,
             trace: came.trace,
             envelope: came.envelope,
+            format: came.format,
             first_offset: came.first_offset,
             offset: came.offset,
             timestamp_ms: came.timestamp_ms,
@@ -304,6 +322,7 @@ impl SourceState {
             gaps: Vec::new(),
             trace: line.trace.to_owned(),
             envelope: line.envelope.cloned().map(Box::new),
+            format: line.format,
             timestamp_ms: line.timestamp_ms,
             lines: 1,
             masked: line.masked,
@@ -354,6 +373,7 @@ impl SourceState {
             text: line.text.to_owned(),
             trace: line.trace.to_owned(),
             envelope: line.envelope.cloned().map(Box::new),
+            format: line.format,
             first_offset: (line.first_offset < line.offset).then_some(line.first_offset),
             offset: line.offset,
             timestamp_ms: line.timestamp_ms,
@@ -372,6 +392,7 @@ impl SourceState {
                 text: &line.text,
                 trace: &line.trace,
                 envelope: line.envelope.as_deref(),
+                format: line.format,
                 first_offset: line.first_offset.unwrap_or(line.offset),
                 offset: line.offset,
                 timestamp_ms: line.timestamp_ms,
@@ -445,13 +466,6 @@ impl Assembled {
     }
 }
 
-/// Without the blanks at its end.
-fn trim_blanks(text: &str) -> &str {
-    let is_blank = |byte: u8| matches!(byte, b'\r' | b'\n' | b' ' | b'\t');
-    let end = text.bytes().rposition(|byte| !is_blank(byte)).map_or(0, |last| last + 1);
-    slice(text, 0, end)
-}
-
 /// The offsets from `first` to `last` without the gaps, as runs, inclusive.
 pub(crate) fn runs(first: u64, last: u64, gaps: &[(u64, u64)]) -> Vec<(u64, u64)> {
     let mut runs = Vec::with_capacity(gaps.len() + 1);
@@ -462,31 +476,4 @@ pub(crate) fn runs(first: u64, last: u64, gaps: &[(u64, u64)]) -> Vec<(u64, u64)
     }
     runs.push((start, last));
     runs
-}
-
-/// The text without the terminal's escape sequences (ECMA-48, CSI), and with a mark in place of other control
-/// characters: they would steer a terminal, and take six times their size in JSON.
-fn without_escapes(text: &str) -> Cow<'_, str> {
-    const ESCAPE: char = '\u{1b}';
-    let is_control = |byte: u8| byte < b' ' && byte != b'\t';
-    // Without a way out of the loop, many bytes are compared at once.
-    if !text.bytes().fold(false, |found, byte| found | is_control(byte)) {
-        return Cow::Borrowed(text);
-    }
-    let mut clean = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(char) = chars.next() {
-        if char != ESCAPE {
-            let steers = u8::try_from(char).is_ok_and(is_control);
-            clean.push(if steers { char::REPLACEMENT_CHARACTER } else { char });
-        } else if chars.peek() == Some(&'[') {
-            chars.next();
-            for parameter in chars.by_ref() {
-                if ('\u{40}'..='\u{7e}').contains(&parameter) {
-                    break;
-                }
-            }
-        }
-    }
-    Cow::Owned(clean)
 }

@@ -6,7 +6,11 @@ use super::{Assembled, Came, Context, RawLine, SourceState};
 use crate::config::ClassifierConfig;
 use crate::envelope::{Envelope, Opened};
 use crate::mask::Masker;
+use crate::parse::Format;
 use crate::scan::{cut, run_end, tail};
+
+/// Parts of one line: runtimes cut at some 16 KiB, so that a line within its bound has few.
+const MAX_PARTS: u32 = 64;
 
 /// The first parts of a line of one stream, of which the last is still to come. Bounded as lines are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,12 +18,15 @@ pub(super) struct Partial {
     /// Masked: the state leaves the process.
     text: String,
     masked: u32,
+    parts: u32,
     /// A secret reaches up to the end, so that what follows at once belongs to it.
     ends_in_secret: bool,
     first_offset: u64,
     last_offset: u64,
     timestamp_ms: i64,
     envelope: Envelope,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    format: Option<Format>,
 }
 
 impl Partial {
@@ -35,13 +42,16 @@ impl Partial {
         let text = if self.ends_in_secret { tail(text, end_of_secret(text)) } else { text };
         // What passes the bound of a line would be cut off in any case.
         let room = (config.max_line_bytes + super::MASK_SLACK).saturating_sub(self.text.len());
-        self.text.push_str(cut(text, room));
-        let masked = masker.mask(&self.text, &mut 0);
-        let last_word = masked.text.rsplit([' ', '=', ':', '"', '\'']).next().unwrap_or("");
-        self.ends_in_secret = masked.text.ends_with('>') && masked.text.contains("<secret")
-            || last_word.starts_with("<secret");
+        let whole = self.text.len();
+        // A secret that began in an earlier part is seen whole; what lies further back was looked at.
+        let open = cut(&self.text, whole.saturating_sub(super::MASK_SLACK)).len();
+        let mut last = self.text.split_off(open);
+        last.push_str(cut(text, room));
+        let masked = masker.mask(&last, &mut 0);
+        let placeholder = masked.text.rfind('<').map_or("", |open| tail(&masked.text, open));
+        self.ends_in_secret = placeholder.starts_with("<secret:") && placeholder.ends_with('>');
         self.masked = self.masked.saturating_add(masked.count);
-        self.text = masked.text.into_owned();
+        self.text.push_str(&masked.text);
     }
 }
 
@@ -72,16 +82,19 @@ impl SourceState {
             None => Partial {
                 text: String::new(),
                 masked: 0,
+                parts: 0,
                 ends_in_secret: false,
                 first_offset: record.offset,
                 last_offset: record.offset,
                 timestamp_ms: record.timestamp_ms,
                 envelope,
+                format: record.format,
             },
         };
         partial.append(&text, masker, config);
         partial.last_offset = record.offset;
-        if is_partial {
+        partial.parts += 1;
+        if is_partial && partial.parts < MAX_PARTS {
             self.partials.push(partial);
         } else {
             self.take_partial(partial, record.trace, masker, config, sink);
@@ -115,6 +128,7 @@ impl SourceState {
             trace,
             masked: partial.masked,
             envelope: Some(&partial.envelope),
+            format: partial.format,
             is_cut: false,
         };
         self.take_text(came, &partial.text, masker, config, sink);

@@ -12,8 +12,19 @@ pub(super) fn parse(line: &str, reference: i64) -> Option<Parsed<'_>> {
     if !at(bytes, 0).is_ascii_alphabetic() || !looks_like_pairs(bytes) {
         return None;
     }
+    let parsed = pairs(line, reference)?;
+    let has_header = parsed.timestamp.is_some() && parsed.severity.is_some();
+    let has_message = !std::ptr::eq(parsed.message.as_ref(), line);
+    let is_told = parsed.timestamp.is_some() || parsed.severity.is_some();
+    (has_header || (has_message && is_told)).then_some(parsed)
+}
+
+/// The pairs of a line that is known to hold some; without a message, the line is its own.
+pub(super) fn pairs(line: &str, reference: i64) -> Option<Parsed<'_>> {
+    let bytes = line.as_bytes();
     let mut parsed = Parsed { format: Format::Logfmt, ..Parsed::default() };
     let mut message: Option<Cow<'_, str>> = None;
+    let mut found = false;
     let mut pos = 0;
     while pos < bytes.len() {
         let key_end = run_end(bytes, pos, is_key_byte);
@@ -22,20 +33,16 @@ pub(super) fn parse(line: &str, reference: i64) -> Option<Parsed<'_>> {
             pos = skip_spaces(bytes, crate::scan::token_end(bytes, pos));
             continue;
         }
+        found = true;
         let key = slice(line, pos, key_end);
         let (value, end) = value(line, key_end + 1);
         field(&mut parsed, &mut message, key, value, reference);
         pos = skip_spaces(bytes, end);
     }
-    let has_header = parsed.timestamp.is_some() && parsed.severity.is_some();
-    match message {
-        Some(message) if has_header || parsed.severity.is_some() || parsed.timestamp.is_some() => {
-            parsed.message = message;
-        }
-        _ if has_header => parsed.message = Cow::Borrowed(line),
-        _ => return None,
-    }
-    Some(parsed)
+    found.then(|| {
+        parsed.message = message.unwrap_or(Cow::Borrowed(line));
+        parsed
+    })
 }
 
 /// The first token is a pair whose key is one that such lines open with, or a message follows.

@@ -10,11 +10,13 @@ mod syslog;
 use std::borrow::Cow;
 
 use hephaestus_schemas::Severity;
+use serde::{Deserialize, Serialize};
 
 use crate::scan::at;
 
 /// What a line was recognised as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Format {
     /// Text without a header.
     #[default]
@@ -67,6 +69,24 @@ pub struct Request<'a> {
     pub status: u16,
 }
 
+impl Format {
+    /// Every format, by the name that shippers and the configuration give it.
+    pub const NAMED: [(&str, Self); 6] = [
+        ("plain", Self::Plain),
+        ("headed", Self::Headed),
+        ("json", Self::Json),
+        ("syslog", Self::Syslog),
+        ("access", Self::Access),
+        ("logfmt", Self::Logfmt),
+    ];
+
+    /// The format of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        let known = Self::NAMED.iter().find(|(known, _)| name.eq_ignore_ascii_case(known));
+        known.map(|(_, format)| *format)
+    }
+}
+
 impl<'a> Parsed<'a> {
     fn attribute(&mut self, name: &'static str, value: &'a str) {
         if !value.is_empty() {
@@ -75,7 +95,28 @@ impl<'a> Parsed<'a> {
     }
 }
 
-/// Reads a line. `reference` (microseconds since 1970 UTC) supplies a missing year or day.
+/// Reads a line as what it is said to be; as plain text where it is nothing of the kind. `reference` as in [`parse`].
+pub fn parse_as(line: &str, format: Format, reference: i64) -> Parsed<'_> {
+    let text = line.trim_start_matches(['\u{feff}', ' ', '\t']);
+    let mut parsed = match format {
+        Format::Plain => None,
+        Format::Headed => Some(header::parse(text, reference)),
+        Format::Json => json::parse(text, reference),
+        Format::Syslog => Some(
+            syslog::with_priority(text, reference)
+                .unwrap_or_else(|| header::parse(text, reference)),
+        ),
+        Format::Access => access::parse(text, reference),
+        Format::Logfmt => logfmt::pairs(text, reference),
+    }
+    .unwrap_or_else(|| Parsed { message: Cow::Borrowed(line.trim_end()), ..Parsed::default() });
+    if matches!(parsed.format, Format::Syslog | Format::Headed) {
+        inner(&mut parsed, reference);
+    }
+    parsed
+}
+
+/// Reads a line, told by its content. `reference` (microseconds since 1970 UTC) supplies a missing year or day.
 pub fn parse(line: &str, reference: i64) -> Parsed<'_> {
     let text = match at(line.as_bytes(), 0) {
         b' ' | b'\t' | 0x80.. => line.trim_start_matches(['\u{feff}', ' ', '\t']),
