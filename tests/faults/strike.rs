@@ -22,6 +22,9 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+/// Tries in a row to catch a transaction open, and how long the process works by itself after them.
+const TRIES: usize = 25;
+const BREATH: Duration = Duration::from_secs(5);
 /// How long a process may take for a clean end.
 const STOP: Duration = Duration::from_secs(20);
 /// Number of the signal that asks a process to stop.
@@ -242,7 +245,8 @@ async fn catch(pipeline: &mut Pipeline, victim: u64, topic: &str) -> Result<(Vec
             }
         }
         pipeline.victim(victim).signal("CONT")?;
-        tokio::time::sleep(LOOK).await;
+        // One that was just started gets nowhere while it is stopped again and again.
+        tokio::time::sleep(if tries % TRIES == 0 { BREATH } else { LOOK }).await;
     }
     Err(anyhow!("{} was never caught with a transaction open", pipeline.victim(victim).name))
 }
