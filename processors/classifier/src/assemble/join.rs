@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Assembled;
 use crate::exception::{
     go, header, is_divider, is_exception_name, is_gecko_frame, is_go_function, is_php_part,
-    is_ruby_frame, is_ruby_head, opens_php_stack, pytest_title,
+    is_php_uncaught, is_ruby_frame, is_ruby_head, opens_php_stack, pytest_title,
 };
 use crate::parse;
 use crate::scan::{at, contains};
@@ -65,9 +65,7 @@ pub(super) fn open(line: &str) -> (Shape, bool) {
         b'p' | b'f' if is_go_panic(line) => (Shape::GoPanic, true),
         b't' if is_rust_panic(line) => (Shape::Rust, line.ends_with(':')),
         b'_' if pytest_title(line).is_some() => (Shape::Pytest, false),
-        b'[' | b'P' | b'F' if contains(line, "Fatal error: ") && contains(line, "Uncaught ") => {
-            (Shape::Php, true)
-        }
+        b'[' | b'P' | b'F' if is_php_uncaught(line) => (Shape::Php, true),
         _ if first.is_ascii_alphabetic() && opens_exception(line) => (Shape::Trace, true),
         _ if is_ruby_head(line) => (Shape::Ruby, false),
         _ => (Shape::Plain, false),
@@ -192,7 +190,7 @@ fn by_marker(pending: &Assembled, text: &str, indented: bool, waiting: bool) -> 
             Some(Decision::Join(shape, false))
         }
         _ if matches!(shape, Shape::Ruby | Shape::Plain | Shape::Trace)
-            && contains(text, ":in ")
+            && matches!(text.as_bytes().last(), Some(b'\'' | b')'))
             && (is_ruby_frame(text) || (shape == Shape::Ruby && is_ruby_head(text))) =>
         {
             let follows = indented || shape != Shape::Plain || is_failing(first_line(pending));

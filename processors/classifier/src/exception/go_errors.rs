@@ -79,9 +79,10 @@ pub(crate) fn is_function(line: &str) -> bool {
         byte.is_ascii_alphanumeric()
             || matches!(byte, b'.' | b'/' | b'_' | b'-' | b'(' | b')' | b'*' | b'~' | b'%')
     };
+    // Most lines end here, at their first space.
     at(bytes, 0).is_ascii_lowercase()
-        && bytes.contains(&b'.')
         && run_end(bytes, 0, is_name) == bytes.len()
+        && bytes.contains(&b'.')
         && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
 }
 

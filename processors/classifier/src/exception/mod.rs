@@ -22,7 +22,9 @@ pub(crate) use in_app::is_test;
 pub use in_app::{Kind, Rules};
 pub(crate) use javascript::is_gecko_frame;
 pub(crate) use names::{header, is_exception_name};
-pub(crate) use php::{is_part as is_php_part, opens_stack as opens_php_stack};
+pub(crate) use php::{
+    is_part as is_php_part, is_uncaught as is_php_uncaught, opens_stack as opens_php_stack,
+};
 pub(crate) use pytest::title as pytest_title;
 pub(crate) use ruby::{is_frame as is_ruby_frame, is_head as is_ruby_head};
 

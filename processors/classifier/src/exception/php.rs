@@ -15,6 +15,17 @@ pub(crate) fn opens_stack(line: &str) -> bool {
     STACK.contains(&line.trim())
 }
 
+/// Whether a line announces an exception that nobody caught: `PHP Fatal error:  Uncaught …`, behind a time perhaps.
+pub(crate) fn is_uncaught(line: &str) -> bool {
+    let text = match line.strip_prefix('[') {
+        Some(stamped) => stamped.split_once("] ").map_or("", |(_, text)| text),
+        None => line,
+    };
+    let text = text.strip_prefix("PHP ").unwrap_or(text);
+    text.strip_prefix("Fatal error: ")
+        .is_some_and(|text| text.trim_start().starts_with("Uncaught "))
+}
+
 /// Whether a line is a frame, or names the exception that the one before caused.
 pub(crate) fn is_part(line: &str) -> bool {
     call(line).is_some() || line.starts_with(NEXT)

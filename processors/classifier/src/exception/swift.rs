@@ -9,6 +9,11 @@ const MARKER: &str = "Fatal error: ";
 
 /// `Shop/Cart.swift:12: Fatal error: message`, or before Swift 5.4 `Fatal error: message: file Shop/Cart.swift, line 12`.
 pub(super) fn one_line(text: &str) -> Option<Found> {
+    // Most lines end here, at their first word.
+    let word = text.split(' ').next().unwrap_or("");
+    if !(word == "Fatal" || (word.ends_with(':') && word.contains(".swift:"))) {
+        return None;
+    }
     let marker = memchr::memmem::find(text.as_bytes(), MARKER.as_bytes())?;
     let behind = tail(text, marker + MARKER.len());
     let before = slice(text, 0, marker).trim_end().strip_suffix(':');
