@@ -5,7 +5,7 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{CLASSIFIER, inspect};
 use hephaestus_classifier::{RawLine, SourceState};
@@ -132,12 +132,18 @@ fn check_lines(input: &[u8]) {
     assert_eq!(next, lines + 1);
 }
 
+/// Processor time of this thread: what else runs on the machine counts little.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
+}
+
 fn best_time(input: &[u8]) -> Duration {
     (0..2)
         .map(|_| {
-            let start = Instant::now();
+            let start = processor_time();
             std::hint::black_box(inspect(input));
-            start.elapsed()
+            processor_time() - start
         })
         .min()
         .unwrap()
