@@ -89,9 +89,9 @@ struct Held {
     envelope: Option<Box<Envelope>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     format: Option<Format>,
-    /// Where its first part came, if that was in an earlier record.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    first_offset: Option<u64>,
+    /// Offsets of the records of its earlier parts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<u64>,
     offset: u64,
     timestamp_ms: i64,
     masked: u32,
@@ -118,7 +118,7 @@ struct Line<'a> {
     trace: &'a str,
     envelope: Option<&'a Envelope>,
     format: Option<Format>,
-    first_offset: u64,
+    parts: &'a [u64],
     offset: u64,
     timestamp_ms: i64,
     masked: u32,
@@ -129,7 +129,8 @@ struct Line<'a> {
 /// How a line came: in which records, at what time, wrapped in what.
 #[derive(Clone, Copy)]
 struct Came<'a> {
-    first_offset: u64,
+    /// Offsets of the records of its earlier parts.
+    parts: &'a [u64],
     offset: u64,
     timestamp_ms: i64,
     trace: &'a str,
@@ -144,7 +145,7 @@ struct Came<'a> {
 impl<'a> Came<'a> {
     fn of(record: RawLine<'a>) -> Self {
         Self {
-            first_offset: record.offset,
+            parts: &[],
             offset: record.offset,
             timestamp_ms: record.timestamp_ms,
             trace: record.trace,
@@ -175,7 +176,7 @@ impl SourceState {
     /// Offset of the oldest record whose event is not complete.
     pub fn oldest_offset(&self) -> Option<u64> {
         let pending = self.pending.as_ref().map(|pending| pending.first_offset);
-        pending.into_iter().chain(self.partials.iter().map(Partial::first_offset)).min()
+        pending.into_iter().chain(self.partials.iter().filter_map(Partial::first_offset)).min()
     }
 
     /// Takes a record; hands every event that it completes to `sink`, with the lines before it.
@@ -243,7 +244,7 @@ impl SourceState {
     /// Takes a text that was in an envelope: one line, or several.
     fn take_text(
         &mut self,
-        came: Came<'_>,
+        mut came: Came<'_>,
         text: &str,
         masker: &Masker,
         config: &ClassifierConfig,
@@ -252,6 +253,7 @@ impl SourceState {
         for line in text.split('\n') {
             let clean = without_escapes(line);
             self.take_line(came, trim_blanks(&clean), masker, config, sink);
+            came.masked = 0;
         }
     }
 
@@ -271,10 +273,10 @@ impl SourceState {
             trace: came.trace,
             envelope: came.envelope,
             format: came.format,
-            first_offset: came.first_offset,
+            parts: came.parts,
             offset: came.offset,
             timestamp_ms: came.timestamp_ms,
-            masked: came.masked + masked.count,
+            masked: came.masked.saturating_add(masked.count),
             truncated: came.is_cut || kept.len() < masked.text.len(),
             inside_key: masked.inside_key,
         };
@@ -317,8 +319,8 @@ impl SourceState {
         let (shape, expects) = join::open(line.text);
         let mut event = Assembled {
             text: line.text.to_owned(),
-            first_offset: line.first_offset,
-            last_offset: line.first_offset,
+            first_offset: line.parts.first().copied().unwrap_or(line.offset),
+            last_offset: line.parts.first().copied().unwrap_or(line.offset),
             gaps: Vec::new(),
             trace: line.trace.to_owned(),
             envelope: line.envelope.cloned().map(Box::new),
@@ -331,6 +333,7 @@ impl SourceState {
             expects,
             extra: 0,
         };
+        event.reach_all(line.parts);
         event.reach(line.offset);
         self.pending = Some(event);
         if join::is_whole(line.text) {
@@ -341,11 +344,11 @@ impl SourceState {
     fn join(&mut self, line: &Line<'_>, shape: Shape, expects: bool, config: &ClassifierConfig) {
         let Some(pending) = &mut self.pending else { return };
         for held in self.held.drain(..) {
-            pending.reach(held.first_offset.unwrap_or(held.offset));
+            pending.reach_all(&held.parts);
             pending.append(&held.text, held.offset, held.masked, held.truncated, config);
         }
         self.held_bytes = 0;
-        pending.reach(line.first_offset);
+        pending.reach_all(line.parts);
         pending.append(line.text, line.offset, line.masked, line.truncated, config);
         let follows_trace = shape == pending.shape && shape == Shape::PythonEnd;
         pending.extra = if follows_trace { pending.extra + 1 } else { 0 };
@@ -374,7 +377,7 @@ impl SourceState {
             trace: line.trace.to_owned(),
             envelope: line.envelope.cloned().map(Box::new),
             format: line.format,
-            first_offset: (line.first_offset < line.offset).then_some(line.first_offset),
+            parts: line.parts.to_vec(),
             offset: line.offset,
             timestamp_ms: line.timestamp_ms,
             masked: line.masked,
@@ -393,7 +396,7 @@ impl SourceState {
                 trace: &line.trace,
                 envelope: line.envelope.as_deref(),
                 format: line.format,
-                first_offset: line.first_offset.unwrap_or(line.offset),
+                parts: &line.parts,
                 offset: line.offset,
                 timestamp_ms: line.timestamp_ms,
                 masked: line.masked,
@@ -436,6 +439,10 @@ impl Assembled {
             self.gaps.push((next, offset - 1));
         }
         self.last_offset = offset;
+    }
+
+    fn reach_all(&mut self, offsets: &[u64]) {
+        offsets.iter().for_each(|offset| self.reach(*offset));
     }
 
     fn append(

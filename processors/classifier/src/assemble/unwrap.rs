@@ -10,7 +10,7 @@ use crate::parse::Format;
 use crate::scan::{cut, run_end, tail};
 
 /// Parts of one line: runtimes cut at some 16 KiB, so that a line within its bound has few.
-const MAX_PARTS: u32 = 64;
+const MAX_PARTS: usize = 64;
 
 /// The first parts of a line of one stream, of which the last is still to come. Bounded as lines are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,11 +18,10 @@ pub(super) struct Partial {
     /// Masked: the state leaves the process.
     text: String,
     masked: u32,
-    parts: u32,
     /// A secret reaches up to the end, so that what follows at once belongs to it.
     ends_in_secret: bool,
-    first_offset: u64,
-    last_offset: u64,
+    /// Of the records of its parts.
+    offsets: Vec<u64>,
     timestamp_ms: i64,
     envelope: Envelope,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,8 +33,8 @@ impl Partial {
         self.text.len() + size_of::<Self>()
     }
 
-    pub(super) fn first_offset(&self) -> u64 {
-        self.first_offset
+    pub(super) fn first_offset(&self) -> Option<u64> {
+        self.offsets.first().copied()
     }
 
     fn append(&mut self, text: &str, masker: &Masker, config: &ClassifierConfig) {
@@ -82,19 +81,16 @@ impl SourceState {
             None => Partial {
                 text: String::new(),
                 masked: 0,
-                parts: 0,
                 ends_in_secret: false,
-                first_offset: record.offset,
-                last_offset: record.offset,
+                offsets: Vec::new(),
                 timestamp_ms: record.timestamp_ms,
                 envelope,
                 format: record.format,
             },
         };
         partial.append(&text, masker, config);
-        partial.last_offset = record.offset;
-        partial.parts += 1;
-        if is_partial && partial.parts < MAX_PARTS {
+        partial.offsets.push(record.offset);
+        if is_partial && partial.offsets.len() < MAX_PARTS {
             self.partials.push(partial);
         } else {
             self.take_partial(partial, record.trace, masker, config, sink);
@@ -121,9 +117,10 @@ impl SourceState {
         config: &ClassifierConfig,
         sink: &mut impl FnMut(&Assembled, &Context),
     ) {
+        let Some((last, parts)) = partial.offsets.split_last() else { return };
         let came = Came {
-            first_offset: partial.first_offset,
-            offset: partial.last_offset,
+            parts,
+            offset: *last,
             timestamp_ms: partial.timestamp_ms,
             trace,
             masked: partial.masked,
