@@ -216,6 +216,16 @@ fn time_grows_with_the_input_and_no_faster() {
     for unit in many {
         check_ratio(unit, |size| unit.repeat(size / unit.len()).into_bytes());
     }
+    // What goes on for ever behind a line that expects something else.
+    for (first, unit) in [
+        ("PHP Fatal error:  Uncaught A: b\n", "Stack trace:\n"),
+        ("PHP Fatal error:  Uncaught A: b\n", "#0 /a.php(1): f()\n"),
+        ("System.AException: x\n", " ---> System.BException: y\n"),
+        ("a.rb:1:in `f': m (AError)\n", "a.rb:1:in `g': m (BError)\n"),
+        ("AggregateError: x\n    at f (/a.js:1:2) {\n  [errors]: [\n", "    Error: x\n"),
+    ] {
+        check_ratio(unit, |size| format!("{first}{}", unit.repeat(size / unit.len())).into_bytes());
+    }
 }
 
 /// Doubling the input takes less than three times as long; a noisy machine gets further tries.

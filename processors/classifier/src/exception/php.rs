@@ -46,7 +46,11 @@ pub(super) fn find(text: &str) -> Option<Found> {
             }
             continue;
         }
-        let Some(head) = read_head(slice(text, head_start, at)) else { continue };
+        let Some(head) = read_head(slice(text, head_start, at)) else {
+            // It is not looked at again.
+            head_start = lines.pos;
+            continue;
+        };
         start.get_or_insert(head_start + head.start);
         let calls = lines.calls();
         let frames = frames(head.place, calls);
