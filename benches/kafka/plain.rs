@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use hephaestus_schemas::topics::RAW_LOGS;
 use rdkafka::{
-    ClientConfig, Message, Offset, TopicPartitionList,
+    Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer, DefaultConsumerContext},
     message::{BorrowedMessage, Header, OwnedHeaders},
     producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
     types::RDKafkaErrorCode,
 };
 
-use crate::{PARTITIONS, copy::COPIES};
+use crate::{PARTITIONS, cluster::client, copy::COPIES};
 
 /// First argument with which this program runs the loop.
 pub(crate) const ARGUMENT: &str = "plain-loop";
@@ -35,41 +35,24 @@ pub(crate) fn run(servers: &str, group: &str, has_headers: bool) {
     });
 }
 
-fn client(servers: &str, settings: &[(&str, &str)]) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", servers);
-    for (name, value) in settings {
-        config.set(*name, *value);
-    }
-    config
-}
-
 fn copy(servers: &str, group: &str, number: usize, has_headers: bool) {
-    let consumer: BaseConsumer<DefaultConsumerContext> = client(
-        servers,
-        &[
-            ("group.id", group),
-            ("enable.auto.commit", "false"),
-            ("auto.offset.reset", "earliest"),
-            ("isolation.level", "read_committed"),
-        ],
-    )
-    .create()
-    .unwrap();
-    let producer: PlainProducer = client(
-        servers,
-        &[
-            ("transactional.id", &format!("{group}-{number}")),
-            ("compression.type", "lz4"),
-            ("batch.size", "900000"),
-            ("batch.num.messages", "1000"),
-            ("linger.ms", "10"),
-            ("queue.buffering.max.messages", "1000000"),
-            ("delivery.report.only.error", "true"),
-        ],
-    )
-    .create()
-    .unwrap();
+    let consumer: BaseConsumer<DefaultConsumerContext> = client(servers)
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("auto.offset.reset", "earliest")
+        .set("isolation.level", "read_committed")
+        .create()
+        .unwrap();
+    let producer: PlainProducer = client(servers)
+        .set("transactional.id", format!("{group}-{number}"))
+        .set("compression.type", "lz4")
+        .set("batch.size", "900000")
+        .set("batch.num.messages", "1000")
+        .set("linger.ms", "10")
+        .set("queue.buffering.max.messages", "1000000")
+        .set("delivery.report.only.error", "true")
+        .create()
+        .unwrap();
     producer.init_transactions(CALL).unwrap();
     let mut own = TopicPartitionList::new();
     for partition in (0..PARTITIONS).filter(|partition| *partition as usize % LOOPS == number) {

@@ -57,8 +57,8 @@ impl Envelope {
         }
     }
 
-    fn attribute(&mut self, name: &'static str, value: &str) {
-        if !value.is_empty() {
+    fn attribute(&mut self, name: &'static str, value: Option<&str>) {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
             let value = crate::scan::cut(value, MAX_FIELD).to_owned();
             self.attributes.push((Cow::Borrowed(name), value));
         }
@@ -100,7 +100,7 @@ fn runtime_interface(line: &str, reference: i64) -> Option<Opened<'_>> {
         timestamp: Some(time::parse_whole(slice(line, 0, stamp_end), reference)?),
         ..Envelope::default()
     };
-    envelope.attribute("stream", stream);
+    envelope.attribute("stream", Some(stream));
     Some(Opened { text: Cow::Borrowed(tail(line, tags_end + 1)), is_partial, envelope })
 }
 
@@ -137,8 +137,8 @@ fn journal(object: &Map<String, Value>, reference: i64) -> Option<Opened<'static
     let unit = field(&["_SYSTEMD_UNIT", "UNIT"]);
     let unit = unit.map(|unit| unit.strip_suffix(".service").unwrap_or(unit));
     envelope.service = field(&["SYSLOG_IDENTIFIER", "PROGRAM"]).or(unit).map(str::to_owned);
-    envelope.attribute("host", field(&["_HOSTNAME", "HOST"]).unwrap_or_default());
-    envelope.attribute("process", field(&["_PID", "SYSLOG_PID", "PID"]).unwrap_or_default());
+    envelope.attribute("host", field(&["_HOSTNAME", "HOST"]));
+    envelope.attribute("process", field(&["_PID", "SYSLOG_PID", "PID"]));
     Some(Opened { text: Cow::Owned(text), is_partial: false, envelope })
 }
 
@@ -162,8 +162,8 @@ fn vector(object: &Map<String, Value>, reference: i64) -> Option<Opened<'static>
         service: first_text(object, &["appname", "container_name"]).map(str::to_owned),
         ..Envelope::default()
     };
-    envelope.attribute("host", first_text(object, &["host", "hostname"]).unwrap_or_default());
-    envelope.attribute("stream", text_of(object, "stream").unwrap_or_default());
+    envelope.attribute("host", first_text(object, &["host", "hostname"]));
+    envelope.attribute("stream", text_of(object, "stream"));
     kubernetes(object, &mut envelope, &["pod_name", "pod_namespace", "container_name"]);
     Some(Opened { text: Cow::Owned(text), is_partial: false, envelope })
 }
@@ -186,15 +186,15 @@ fn filebeat(object: &Map<String, Value>, reference: i64) -> Option<Opened<'stati
         service: service.map(str::to_owned),
         ..Envelope::default()
     };
-    envelope.attribute("host", within("host", "name").unwrap_or_default());
-    envelope.attribute("stream", text_of(object, "stream").unwrap_or_default());
+    envelope.attribute("host", within("host", "name"));
+    envelope.attribute("stream", text_of(object, "stream"));
     if let Some(Value::Object(kubernetes)) = object.get("kubernetes") {
         let within = |name: &str| kubernetes.get(name)?.get("name")?.as_str();
         if envelope.service.is_none() {
             envelope.service = within("container").map(str::to_owned);
         }
-        envelope.attribute("pod", within("pod").unwrap_or_default());
-        envelope.attribute("namespace", text_of(kubernetes, "namespace").unwrap_or_default());
+        envelope.attribute("pod", within("pod"));
+        envelope.attribute("namespace", text_of(kubernetes, "namespace"));
     }
     Some(Opened { text: Cow::Owned(text), is_partial: false, envelope })
 }
@@ -224,7 +224,7 @@ fn container(object: &Map<String, Value>, reference: i64) -> Option<Opened<'stat
     let mut envelope = Envelope { timestamp, ..Envelope::default() };
     envelope.service =
         text_of(object, "container_name").map(|name| name.trim_start_matches('/').to_owned());
-    envelope.attribute("stream", text_of(object, "stream").unwrap_or_default());
+    envelope.attribute("stream", text_of(object, "stream"));
     kubernetes(object, &mut envelope, &["pod_name", "namespace_name", "container_name"]);
     let text = text.strip_suffix('\n').unwrap_or(text).to_owned();
     Some(Opened { text: Cow::Owned(text), is_partial, envelope })
@@ -233,12 +233,12 @@ fn container(object: &Map<String, Value>, reference: i64) -> Option<Opened<'stat
 /// Pod, namespace and container, by the names that the collector has for them.
 fn kubernetes(object: &Map<String, Value>, envelope: &mut Envelope, names: &[&str; 3]) {
     let Some(Value::Object(kubernetes)) = object.get("kubernetes") else { return };
-    let [pod, namespace, container] =
-        names.map(|name| text_of(kubernetes, name).unwrap_or_default());
+    let [pod, namespace, container] = names.map(|name| text_of(kubernetes, name));
     envelope.attribute("pod", pod);
     envelope.attribute("namespace", namespace);
-    if envelope.service.is_none() && !container.is_empty() {
-        envelope.service = Some(container.to_owned());
+    if envelope.service.is_none() {
+        let container = container.filter(|container| !container.is_empty());
+        envelope.service = container.map(str::to_owned);
     }
 }
 

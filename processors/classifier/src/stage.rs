@@ -70,11 +70,10 @@ impl ClassifierStage {
         let format = Format::named(name);
         if format.is_none() && !self.told_of_format.swap(true, Ordering::Relaxed) {
             let known = Format::NAMED.map(|(name, _)| name).join(", ");
-            let Origin { topic, partition, first, .. } = record.origin();
             tracing::warn!(
                 header = FORMAT,
                 name = ?cut(name, 64),
-                place = format!("{topic}/{partition}/{first}"),
+                origin = %record.origin(),
                 "no such format, it is told by the content; known are {known}"
             );
         }

@@ -132,18 +132,7 @@ fn embedded(line: &str) -> Option<(usize, names::Header<'_>)> {
     if let Some(header) = names::header(line) {
         return Some((indent, header));
     }
-    let mut position = 0;
-    for word in crate::scan::cut(line, 1024).split(' ') {
-        let name = word.trim_end_matches(':');
-        if name.contains('.')
-            && names::is_exception_name(name)
-            && let Some(header) = names::header(tail(line, position))
-        {
-            return Some((position, header));
-        }
-        position += word.len() + 1;
-    }
-    None
+    names::dotted(line).find_map(|position| Some((position, names::header(tail(line, position))?)))
 }
 
 /// `at Namespace.Class.Method(Type name) in /src/File.cs:line 12`, and whether only .NET prints it so.

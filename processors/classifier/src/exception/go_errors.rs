@@ -3,13 +3,12 @@
 
 use hephaestus_schemas::{Exception, Frame};
 
-use super::{Found, MAX_FRAMES, exception, go};
-use crate::scan::{at, run_end, slice};
+use super::{Found, MAX_FRAMES, Outwards, exception, go};
+use crate::scan::{at, run_end};
 
 /// Looks for an error with at least one frame.
 pub(super) fn find(text: &str) -> Option<Found> {
-    let mut whole: Option<Exception> = None;
-    let mut causes = 0;
+    let mut chain = Outwards::default();
     let mut open = Open::default();
     let mut start = None;
     let mut offset = 0;
@@ -36,7 +35,7 @@ pub(super) fn find(text: &str) -> Option<Found> {
             if line.trim().is_empty() {
                 break;
             }
-            whole = Some(open.close(whole.take(), &mut causes));
+            chain.wrap(open.close());
         }
         if open.message.is_empty() {
             start.get_or_insert(line_start);
@@ -48,9 +47,9 @@ pub(super) fn find(text: &str) -> Option<Found> {
         }
     }
     if !open.frames.is_empty() {
-        whole = Some(open.close(whole.take(), &mut causes));
+        chain.wrap(open.close());
     }
-    Some(Found { exception: whole?, start: start.unwrap_or(0) })
+    Some(Found { exception: chain.whole?, start: start.unwrap_or(0) })
 }
 
 #[derive(Default)]
@@ -60,15 +59,10 @@ struct Open {
 }
 
 impl Open {
-    /// The error that was read, with the one it wraps.
-    fn close(&mut self, cause: Option<Exception>, causes: &mut usize) -> Exception {
+    /// The error that was read.
+    fn close(&mut self) -> Exception {
         let read = std::mem::take(self);
-        let mut made = exception("error", read.message.trim(), read.frames);
-        if *causes < super::MAX_CHAIN {
-            made.cause = cause.map(Box::new);
-            *causes += 1;
-        }
-        made
+        exception("error", read.message.trim(), read.frames)
     }
 }
 
@@ -91,5 +85,5 @@ fn place(line: &str) -> Option<(&str, i32)> {
     let rest = line.strip_prefix('\t')?;
     let (file, number) = rest.trim_end().rsplit_once(':')?;
     let is_source = file.ends_with(".go") || file.ends_with(".s");
-    Some((slice(file, 0, file.len()), super::line_number(number)?)).filter(|_| is_source)
+    Some((file, super::line_number(number)?)).filter(|_| is_source)
 }

@@ -3,7 +3,7 @@
 use hephaestus_schemas::{Exception, Frame};
 
 use super::{Found, MAX_FRAMES, chain, exception, line_number, names};
-use crate::scan::{cut, slice, tail};
+use crate::scan::{slice, tail};
 
 /// Looks for a trace with at least one frame.
 pub(super) fn find(text: &str) -> Option<Found> {
@@ -73,7 +73,7 @@ impl<'a> Head<'a> {
                 start,
             });
         }
-        let position = embedded(line)?;
+        let position = names::dotted(line).next()?;
         let header = names::header(tail(line, position))?;
         Some(Self {
             type_name: header.type_name,
@@ -81,19 +81,6 @@ impl<'a> Head<'a> {
             start: line_start + position,
         })
     }
-}
-
-/// Where in a line a dotted name of an exception begins.
-fn embedded(line: &str) -> Option<usize> {
-    let mut position = 0;
-    for word in cut(line, 1024).split(' ') {
-        let name = word.trim_end_matches(':');
-        if name.contains('.') && names::is_exception_name(name) {
-            return Some(position);
-        }
-        position += word.len() + 1;
-    }
-    None
 }
 
 /// Before the frames: a header begins an exception, another line continues its message. A later

@@ -65,14 +65,10 @@ fn embedded(line: &str) -> Option<names::Header<'_>> {
     if let Some(header) = names::header(line) {
         return Some(header);
     }
-    let mut position = 0;
-    for word in crate::scan::cut(line, 1024).split(' ') {
-        if word.ends_with(':') && names::is_exception_name(word.trim_end_matches(':')) {
-            return names::header(tail(line, position));
-        }
-        position += word.len() + 1;
-    }
-    None
+    let is_name =
+        |word: &str| word.ends_with(':') && names::is_exception_name(word.trim_end_matches(':'));
+    let (position, _) = names::words(line).find(|(_, word)| is_name(word))?;
+    names::header(tail(line, position))
 }
 
 fn close(sections: &mut Vec<Exception>, head: Option<(&str, String)>, frames: Vec<Frame>) {

@@ -147,6 +147,25 @@ fn chain(sections: Vec<Exception>) -> Option<Exception> {
     whole
 }
 
+/// Exceptions that are printed from the innermost outwards, linked as they come.
+#[derive(Default)]
+struct Outwards {
+    whole: Option<Exception>,
+    causes: usize,
+}
+
+impl Outwards {
+    /// Takes the next one, which wraps those before it.
+    fn wrap(&mut self, mut exception: Exception) {
+        let cause = self.whole.take();
+        if self.causes < MAX_CHAIN {
+            exception.cause = cause.map(Box::new);
+            self.causes += 1;
+        }
+        self.whole = Some(exception);
+    }
+}
+
 /// Cuts the frames of a chain to their bound and tells which belong to the application.
 fn bound(exception: &mut Exception, rules: &Rules) {
     let mut current = Some(exception);

@@ -1,6 +1,6 @@
 //! The first line of an exception: its type and message, behind the prefixes runtimes print.
 
-use crate::scan::{at, run_end, slice, tail};
+use crate::scan::{at, cut, run_end, slice, tail};
 
 /// The first line of an exception.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,25 @@ pub(crate) fn header(line: &str) -> Option<Header<'_>> {
     }
     let message = if closes { "" } else { tail(line, pos + 1).trim() };
     Some(Header { type_name: name, message })
+}
+
+/// The words of a line, as far as an exception is looked for in it, and where each begins.
+pub(crate) fn words(line: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut next = 0;
+    cut(line, 1024).split(' ').map(move |word| {
+        let position = next;
+        next += word.len() + 1;
+        (position, word)
+    })
+}
+
+/// Where in a line dotted names of exceptions begin.
+pub(crate) fn dotted(line: &str) -> impl Iterator<Item = usize> {
+    let is_name = |word: &str| {
+        let name = word.trim_end_matches(':');
+        name.contains('.') && is_exception_name(name)
+    };
+    words(line).filter(move |(_, word)| is_name(word)).map(|(position, _)| position)
 }
 
 /// Passes over what runtimes print before the type.

@@ -1,8 +1,8 @@
 //! Exceptions of PHP: as `Throwable::__toString` writes them, and as Laravel's logs hold them.
 
-use hephaestus_schemas::{Exception, Frame};
+use hephaestus_schemas::Frame;
 
-use super::{Found, MAX_FRAMES, exception, line_number};
+use super::{Found, MAX_FRAMES, Outwards, exception, line_number};
 use crate::scan::{run_end, slice, tail};
 
 /// The line before the frames.
@@ -33,9 +33,8 @@ pub(crate) fn is_part(line: &str) -> bool {
 
 /// Looks for an exception with the line before its frames.
 pub(super) fn find(text: &str) -> Option<Found> {
-    let mut whole: Option<Exception> = None;
+    let mut chain = Outwards::default();
     let mut start = None;
-    let mut causes = 0;
     // The head may run over several lines; it ends where the frames begin.
     let mut head_start = 0;
     let mut lines = Lines { text, pos: 0 };
@@ -54,15 +53,10 @@ pub(super) fn find(text: &str) -> Option<Found> {
         start.get_or_insert(head_start + head.start);
         let calls = lines.calls();
         let frames = frames(head.place, calls);
-        let mut made = exception(&unescaped(head.type_name), head.message, frames);
-        if causes < super::MAX_CHAIN {
-            made.cause = whole.take().map(Box::new);
-            causes += 1;
-        }
-        whole = Some(made);
+        chain.wrap(exception(&unescaped(head.type_name), head.message, frames));
         head_start = lines.pos;
     }
-    Some(Found { exception: whole?, start: start? })
+    Some(Found { exception: chain.whole?, start: start? })
 }
 
 struct Lines<'a> {

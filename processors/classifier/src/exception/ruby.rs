@@ -100,8 +100,7 @@ fn place(text: &str) -> Option<(Frame, &str)> {
 /// `ActiveRecord::RecordNotFound (Couldn't find User):`, or `ZeroDivisionError: divided by 0`, behind a log
 /// message perhaps: where it begins, type and message.
 fn logged(line: &str) -> Option<(usize, &str, &str)> {
-    let mut position = 0;
-    for word in crate::scan::cut(line, 1024).split(' ') {
+    for (position, word) in names::words(line) {
         let rest = tail(line, position);
         let name = word.trim_end_matches(':');
         if is_constant(name) && (name.contains("::") || names::is_exception_name(name)) {
@@ -114,7 +113,6 @@ fn logged(line: &str) -> Option<(usize, &str, &str)> {
                 return Some((position, name, message.trim()));
             }
         }
-        position += word.len() + 1;
     }
     None
 }

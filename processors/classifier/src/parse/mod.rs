@@ -110,9 +110,7 @@ pub fn parse_as(line: &str, format: Format, reference: i64) -> Parsed<'_> {
         Format::Logfmt => logfmt::pairs(text, reference),
     }
     .unwrap_or_else(|| Parsed { message: Cow::Borrowed(line.trim_end()), ..Parsed::default() });
-    if matches!(parsed.format, Format::Syslog | Format::Headed) {
-        inner(&mut parsed, reference);
-    }
+    inner(&mut parsed, reference);
     parsed
 }
 
@@ -132,14 +130,15 @@ pub fn parse(line: &str, reference: i64) -> Parsed<'_> {
         .or_else(|| access::parse(text, reference))
         .or_else(|| logfmt::parse(text, reference))
         .unwrap_or_else(|| header::parse(text, reference));
-    if matches!(parsed.format, Format::Syslog | Format::Headed) {
-        inner(&mut parsed, reference);
-    }
+    inner(&mut parsed, reference);
     parsed
 }
 
-/// Reads a message that is itself JSON, logfmt or an access line, and lets it add to the header.
+/// Reads the message behind a header that is itself JSON, logfmt or an access line, and lets it add to the header.
 fn inner(parsed: &mut Parsed<'_>, reference: i64) {
+    if !matches!(parsed.format, Format::Syslog | Format::Headed) {
+        return;
+    }
     let Cow::Borrowed(message) = parsed.message else { return };
     let opens = at(message.as_bytes(), 0) == b'{';
     let found = if opens {
