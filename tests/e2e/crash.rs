@@ -19,6 +19,8 @@ use hephaestus_schemas::{
     topics::{ANALYSES, CHANGE_REQUESTS, CLASSIFIED_LOGS, RAW_LOGS, dead_letter_topic},
 };
 
+use tokio::sync::watch;
+
 use crate::up::{
     Seeded, Up, accounted, all, classified, record, sample, sample_node, sample_repository,
     settled, values,
@@ -26,6 +28,8 @@ use crate::up::{
 
 /// Lines written at once.
 const BATCH: usize = 100;
+/// Lines that are kept back until the moment of the kill has come, so that a slow pipeline is not struck after the load.
+const RESERVE: usize = 10 * BATCH;
 /// Change requests for what can be mended in the sample service.
 const MENDED: usize = 4;
 
@@ -64,9 +68,18 @@ fn load() -> Vec<Line> {
     }
 }
 
-/// Writes batches until all are acknowledged, or nobody answers any more.
-async fn feed(log: Arc<dyn Log>, lines: Vec<Line>, acknowledged: Arc<AtomicUsize>) {
-    for batch in lines.chunks(BATCH) {
+/// Writes batches until all are acknowledged, or nobody answers any more; the reserve only once it `may_end`.
+async fn feed(
+    log: Arc<dyn Log>,
+    lines: Vec<Line>,
+    acknowledged: Arc<AtomicUsize>,
+    mut may_end: watch::Receiver<bool>,
+) {
+    for (number, batch) in lines.chunks(BATCH).enumerate() {
+        let is_reserve = (number + 1) * BATCH + RESERVE > lines.len();
+        if is_reserve && may_end.wait_for(|may_end| *may_end).await.is_err() {
+            return;
+        }
         let records =
             batch.iter().map(|(source, line)| record(RAW_LOGS, None, source, line.as_bytes()));
         if log.append(records.collect()).await.is_err() {
@@ -166,8 +179,15 @@ async fn killed_and_finished(seed: u64) -> usize {
         let up = Up::configured(&data, &config);
         let log = up.log().await;
         let acknowledged = Arc::new(AtomicUsize::new(there));
-        let feeding = tokio::spawn(feed(log.clone(), load[there..].to_vec(), acknowledged.clone()));
+        let (end, may_end) = watch::channel(false);
+        let lines = load[there..].to_vec();
+        let feeding = tokio::spawn(feed(log.clone(), lines, acknowledged.clone(), may_end));
         wait_for(moment, &log, &repository, &acknowledged).await;
+        let before = acknowledged.load(Ordering::SeqCst);
+        end.send_replace(true);
+        // Whatever was there may be done by now; this is not.
+        let further = Moment::Lines(before + 1);
+        wait_for(further, &log, &repository, &acknowledged).await;
         up.kill();
         feeding.await.unwrap();
 
@@ -192,7 +212,8 @@ async fn killed_and_finished(seed: u64) -> usize {
 
     let up = Up::configured(&data, &config);
     let log = up.log().await;
-    feed(log.clone(), load[there..].to_vec(), Arc::default()).await;
+    let (_end, may_end) = watch::channel(true);
+    feed(log.clone(), load[there..].to_vec(), Arc::default(), may_end).await;
     let (raw, _) = classified(&log).await;
     settled(&log).await;
 

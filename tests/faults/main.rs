@@ -10,6 +10,7 @@
 mod broker;
 mod check;
 mod fleet;
+mod late;
 mod load;
 mod model;
 mod observer;

@@ -42,6 +42,10 @@ pub(crate) enum Mode {
     /// Requests of one kind (its key in the Kafka protocol) pass, and their answers are lost with all that comes after.
     /// A connection that lost something is reset when this ends.
     LoseAnswers(u16),
+    /// Requests of one kind come late: each is kept and its client reset, and reaches the broker at the next release.
+    Late(u16),
+    /// Requests of one kind wait until this ends, and what follows them on their connections.
+    Hold(u16),
     /// Connections are reset at once (RST), new ones too.
     Reset,
 }
@@ -57,6 +61,8 @@ impl fmt::Display for Mode {
             Self::HalfOpen(Direction::ToBroker) => write!(f, "half-open (nothing to the broker)"),
             Self::HalfOpen(Direction::ToClient) => write!(f, "half-open (nothing to clients)"),
             Self::LoseAnswers(key) => write!(f, "deaf to answers to requests of key {key}"),
+            Self::Late(key) => write!(f, "late requests of key {key}"),
+            Self::Hold(key) => write!(f, "held requests of key {key}"),
             Self::Reset => write!(f, "reset"),
         }
     }
@@ -67,6 +73,8 @@ impl fmt::Display for Mode {
 struct Setting {
     mode: Mode,
     every: u64,
+    /// How often what was kept was let go.
+    releases: u64,
 }
 
 impl Setting {
@@ -90,6 +98,10 @@ pub(crate) struct Counts {
     pub(crate) lost: u64,
     /// Connections that were reset.
     pub(crate) reset: u64,
+    /// Requests that were kept.
+    pub(crate) kept: u64,
+    /// Kept requests that the broker has answered since.
+    pub(crate) late: u64,
 }
 
 #[derive(Default)]
@@ -100,6 +112,8 @@ struct Counters {
     held: AtomicU64,
     lost: AtomicU64,
     reset: AtomicU64,
+    kept: AtomicU64,
+    late: AtomicU64,
 }
 
 fn add(counter: &AtomicU64, by: usize) {
@@ -119,7 +133,7 @@ impl Proxy {
     pub(crate) async fn start(upstream: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let (setting, _) = watch::channel(Setting { mode: Mode::Pass, every: 1 });
+        let (setting, _) = watch::channel(Setting { mode: Mode::Pass, every: 1, releases: 0 });
         let counters = Arc::new(Counters::default());
         let accepting =
             tokio::spawn(accept(listener, upstream, setting.subscribe(), counters.clone()));
@@ -133,12 +147,18 @@ impl Proxy {
 
     /// Does something to every `every`th connection, those that are open and those to come.
     pub(crate) fn set(&self, mode: Mode, every: u64) {
-        self.setting.send_replace(Setting { mode, every });
+        self.setting.send_modify(|setting| (setting.mode, setting.every) = (mode, every));
+    }
+
+    /// Lets requests that were kept reach the broker.
+    pub(crate) fn release(&self) {
+        self.setting.send_modify(|setting| setting.releases += 1);
     }
 
     /// Lets everything pass.
     pub(crate) fn heal(&self) {
         self.set(Mode::Pass, 1);
+        self.release();
     }
 
     /// What it did so far.
@@ -151,6 +171,8 @@ impl Proxy {
             held: read(&self.counters.held),
             lost: read(&self.counters.lost),
             reset: read(&self.counters.reset),
+            kept: read(&self.counters.kept),
+            late: read(&self.counters.late),
         }
     }
 }
@@ -193,6 +215,8 @@ async fn accept(
 enum End {
     Closed,
     Reset,
+    /// The client is reset; the broker gets this later.
+    Late(Vec<u8>),
 }
 
 struct Connection {
@@ -216,9 +240,37 @@ impl Connection {
             end = self.pump(&broker, &client, Direction::ToClient) => end,
             () = self.until_reset() => End::Reset,
         };
-        if matches!(end, End::Reset) {
-            add(&self.counters.reset, 1);
-            let _ = (client.set_zero_linger(), broker.set_zero_linger());
+        match end {
+            End::Closed => {}
+            End::Reset => {
+                add(&self.counters.reset, 1);
+                let _ = (client.set_zero_linger(), broker.set_zero_linger());
+            }
+            End::Late(request) => {
+                let _ = client.set_zero_linger();
+                drop(client);
+                self.pass_late(&broker, &request).await;
+            }
+        }
+    }
+
+    /// Keeps a request until the next release, and waits for its answer, which nobody else hears.
+    async fn pass_late(&self, broker: &TcpStream, request: &[u8]) {
+        let mut setting = self.setting.clone();
+        let releases = setting.borrow_and_update().releases;
+        add(&self.counters.kept, 1);
+        while setting.borrow_and_update().releases == releases {
+            changed(&mut setting).await;
+        }
+        // Answers to what came before it.
+        let mut buffer = vec![0; CHUNK];
+        while matches!(broker.try_read(&mut buffer), Ok(1..)) {}
+        let is_answered = async {
+            write(broker, request).await.is_ok()
+                && matches!(read(broker, &mut buffer).await, Ok(1..))
+        };
+        if is_answered.await {
+            add(&self.counters.late, 1);
         }
     }
 
@@ -246,9 +298,7 @@ impl Connection {
     /// Looks whether a chunk begins with a request whose answer is to be lost.
     fn look(&self, direction: Direction, chunk: &[u8]) {
         let Mode::LoseAnswers(key) = self.setting.borrow().of(self.number) else { return };
-        // Its length comes first.
-        let found = chunk.get(4..6).map(|key| u16::from_be_bytes([key[0], key[1]]));
-        if direction == Direction::ToBroker && found == Some(key) {
+        if is_request(direction, chunk, key) {
             self.is_deaf.store(true, Ordering::Relaxed);
         }
     }
@@ -285,6 +335,13 @@ impl Connection {
                         // The end of the stream is lost too.
                         changed(&mut setting).await;
                     }
+                    Mode::Late(key) if is_request(direction, &buffer[..read], key) => {
+                        return End::Late(buffer[..read].to_vec());
+                    }
+                    Mode::Hold(key) if is_request(direction, &buffer[..read], key) => {
+                        add(&self.counters.held, 1);
+                        changed(&mut setting).await;
+                    }
                     _ if has_lost => return End::Reset,
                     Mode::Slow { latency_ms, bytes_per_second } => {
                         add(&self.counters.slowed, 1);
@@ -309,6 +366,13 @@ impl Connection {
             add(&self.counters.passed, read);
         }
     }
+}
+
+/// Whether a chunk begins with a request of a kind.
+fn is_request(direction: Direction, chunk: &[u8], key: u16) -> bool {
+    // Its length comes first.
+    let found = chunk.get(4..6).map(|key| u16::from_be_bytes([key[0], key[1]]));
+    direction == Direction::ToBroker && found == Some(key)
 }
 
 async fn changed(setting: &mut watch::Receiver<Setting>) {

@@ -141,6 +141,37 @@ async fn the_answer_to_one_kind_of_request_is_lost() {
 }
 
 #[tokio::test]
+async fn a_request_of_one_kind_comes_late_when_its_client_is_gone() {
+    let (proxy, _server, mut client, mut accepted) = connected().await;
+    proxy.set(Mode::Late(26), 1);
+    say(&mut client, "\0\0\0\x02\0\x03").await;
+    assert_eq!(hear(&mut accepted, 6).await.as_bytes()[5], 3);
+    say(&mut client, "\0\0\0\x02\0\x1a").await;
+    is_reset(&mut client).await;
+    until(&proxy, |counts| counts.kept == 1).await;
+    // Another mode does not let it go.
+    proxy.set(Mode::Pass, 1);
+    hears_nothing(&mut accepted).await;
+    proxy.release();
+    assert_eq!(hear(&mut accepted, 6).await.as_bytes()[5], 26);
+    assert_eq!(proxy.counts().late, 0);
+    say(&mut accepted, "done").await;
+    until(&proxy, |counts| counts.late == 1).await;
+}
+
+#[tokio::test]
+async fn requests_of_one_kind_wait() {
+    let (proxy, _server, mut client, mut accepted) = connected().await;
+    proxy.set(Mode::Hold(25), 1);
+    say(&mut client, "\0\0\0\x02\0\x19").await;
+    until(&proxy, |counts| counts.held == 1).await;
+    proxy.release();
+    hears_nothing(&mut accepted).await;
+    proxy.heal();
+    assert_eq!(hear(&mut accepted, 6).await.as_bytes()[5], 25);
+}
+
+#[tokio::test]
 async fn connections_are_reset_and_new_ones_too_until_it_heals() {
     let (proxy, server, mut client, mut accepted) = connected().await;
     proxy.set(Mode::Reset, 1);

@@ -19,7 +19,7 @@ const PROGRESS: (u64, u64) = (40, 400);
 /// The same before the further faults of a dense round.
 const DENSE_PROGRESS: (u64, u64) = (10, 100);
 
-/// Requests whose answers are lost, by their key in the Kafka protocol: Produce, AddPartitionsToTxn, AddOffsetsToTxn,
+/// Requests whose answers are lost, or that come late, by their key in the Kafka protocol: Produce, AddPartitionsToTxn, AddOffsetsToTxn,
 /// EndTxn, TxnOffsetCommit. Those of transactions more often.
 const LOST: [u16; 7] = [0, 0, 24, 25, 26, 26, 28];
 
@@ -82,6 +82,7 @@ pub(crate) enum Kind {
     HalfOpenToBroker,
     HalfOpenToClient,
     LostAnswers,
+    Late,
     Reset,
     Rebalance,
     Expiry,
@@ -89,7 +90,7 @@ pub(crate) enum Kind {
 }
 
 /// All of them.
-pub(crate) const KINDS: [Kind; 12] = [
+pub(crate) const KINDS: [Kind; 13] = [
     Kind::Kill,
     Kind::Restart,
     Kind::KillBroker,
@@ -98,6 +99,7 @@ pub(crate) const KINDS: [Kind; 12] = [
     Kind::HalfOpenToBroker,
     Kind::HalfOpenToClient,
     Kind::LostAnswers,
+    Kind::Late,
     Kind::Reset,
     Kind::Rebalance,
     Kind::Expiry,
@@ -105,7 +107,7 @@ pub(crate) const KINDS: [Kind; 12] = [
 ];
 
 /// Those that are over within seconds.
-pub(crate) const BRIEF_KINDS: [Kind; 8] = [
+pub(crate) const BRIEF_KINDS: [Kind; 9] = [
     Kind::Kill,
     Kind::Restart,
     Kind::Slow,
@@ -113,6 +115,7 @@ pub(crate) const BRIEF_KINDS: [Kind; 8] = [
     Kind::HalfOpenToBroker,
     Kind::HalfOpenToClient,
     Kind::LostAnswers,
+    Kind::Late,
     Kind::Reset,
 ];
 
@@ -127,6 +130,7 @@ impl fmt::Display for Kind {
             Self::HalfOpenToBroker => "half-open connections, nothing to the broker",
             Self::HalfOpenToClient => "half-open connections, nothing to clients",
             Self::LostAnswers => "lost answers to one kind of request",
+            Self::Late => "late requests of one kind",
             Self::Reset => "reset connections",
             Self::Rebalance => "a member that comes and goes",
             Self::Expiry => "expiry of a transaction, and its zombie",
@@ -148,6 +152,7 @@ impl Fault {
                 Mode::HalfOpen(Direction::ToBroker) => Kind::HalfOpenToBroker,
                 Mode::HalfOpen(Direction::ToClient) => Kind::HalfOpenToClient,
                 Mode::LoseAnswers(_) => Kind::LostAnswers,
+                Mode::Late(_) | Mode::Hold(_) => Kind::Late,
                 Mode::Reset => Kind::Reset,
             },
             Self::Rebalance { .. } => Kind::Rebalance,
@@ -181,6 +186,12 @@ impl Fault {
             Kind::LostAnswers => {
                 let key = LOST[chance.below(LOST.len() as u64) as usize];
                 Self::Connections { mode: Mode::LoseAnswers(key), every: 1, lasts_ms }
+            }
+            // Some connections have to pass, so that clients go on while the requests are on their way.
+            Kind::Late => {
+                let key = LOST[chance.below(LOST.len() as u64) as usize];
+                let every = 2 + chance.below(2);
+                Self::Connections { mode: Mode::Late(key), every, lasts_ms }
             }
             // Whoever is reset comes back at once, so this need not last.
             Kind::Reset => {

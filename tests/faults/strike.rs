@@ -101,6 +101,8 @@ fn harm(mode: Mode, before: Counts, after: Counts) -> Option<String> {
         Mode::Slow { .. } => (after.slowed - before.slowed, "chunks slowed"),
         Mode::Frozen => (after.held - before.held, "chunks held"),
         Mode::HalfOpen(_) | Mode::LoseAnswers(_) => (after.lost - before.lost, "bytes lost"),
+        Mode::Late(_) => (after.kept - before.kept, "requests kept"),
+        Mode::Hold(_) => (after.held - before.held, "requests held"),
         Mode::Reset => (after.reset - before.reset, "connections reset"),
     };
     (count > 0).then(|| format!("{mode}: {count} {what}"))

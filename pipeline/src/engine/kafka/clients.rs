@@ -9,7 +9,7 @@ use rdkafka::{
 };
 
 use super::{
-    context::{EngineContext, Secrets},
+    context::{CONNECTION_LINES, EngineContext, Secrets},
     error::classify,
     oauth::TokenSource,
     settings::{Delivery, GroupProtocol, KafkaConfig, Mechanism},
@@ -25,6 +25,8 @@ const METADATA_REFRESH: Duration = Duration::from_secs(10);
 const RECONNECT_MAX: Duration = Duration::from_secs(2);
 /// A consumer that holds as much as it may looks again after this time, not after librdkafka's second.
 const QUEUE_BACKOFF: Duration = Duration::from_millis(5);
+/// The setting of librdkafka that says which debug lines a client makes.
+const DEBUG: &str = "debug";
 /// librdkafka counts these in an `int`.
 const LARGEST_MESSAGE: usize = 1_000_000_000;
 
@@ -131,7 +133,11 @@ impl Clients {
 
     /// A context for a client; `role` names it in the log.
     pub(crate) fn context(&self, role: impl Into<Arc<str>>) -> EngineContext {
-        EngineContext::new(role, self.secrets.clone(), self.tokens.clone())
+        EngineContext::new(role, self.secrets.clone(), self.tokens.clone(), self.wants_debug())
+    }
+
+    fn wants_debug(&self) -> bool {
+        self.config.settings.contains_key(DEBUG)
     }
 
     /// What every client needs; then `own`; then the raw settings, of which none is one that the engine depends on.
@@ -147,8 +153,12 @@ impl Clients {
             config.set(name, value.expose());
         }
         // What is not asked for is not even made; `debug` wants its own lines.
-        let wants_debug = self.config.settings.contains_key("debug");
-        config.set_log_level(if wants_debug {
+        let own_debug = own.iter().find(|(name, _)| *name == DEBUG).map(|(_, lines)| lines);
+        let wanted = self.config.settings.get(DEBUG);
+        if let (Some(own), Some(wanted)) = (own_debug, wanted) {
+            config.set(DEBUG, format!("{own},{}", wanted.expose()));
+        }
+        config.set_log_level(if own_debug.is_some() || wanted.is_some() {
             RDKafkaLogLevel::Debug
         } else {
             RDKafkaLogLevel::Info
@@ -197,6 +207,11 @@ impl Clients {
             ("queue.buffering.max.kbytes", queue_kib.to_string()),
             ("transaction.timeout.ms", self.config.transaction_timeout.as_millis().to_string()),
         ]
+    }
+
+    /// What makes a producer's records transactions; its context is told of connections that end.
+    pub(crate) fn transactional_settings(&self, id: &str) -> [(&'static str, String); 2] {
+        [("transactional.id", id.to_owned()), (DEBUG, CONNECTION_LINES.to_owned())]
     }
 
     /// Makes a client.

@@ -4,7 +4,10 @@ use std::{
     collections::BTreeSet,
     error::Error,
     ops::Deref,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -26,6 +29,14 @@ const LONGEST_LINE: usize = 2_000;
 /// Shorter values are too common in other text to be looked for.
 const SHORTEST_SECRET: usize = 4;
 const HIDDEN: &str = "(secret)";
+/// What librdkafka 2.12 says wherever a connection ends (`rd_kafka_broker_set_error`) and a request is no longer waited for
+/// (`rd_kafka_broker_bufq_timeout_scan`). It says the former to who asks for [`CONNECTION_LINES`] only: it leaves out errors
+/// that repeat themselves within 30 s.
+const ENDS: [&str; 2] = ["FAIL", "REQTMOUT"];
+/// The value of librdkafka's `debug` with which a context is told of every connection that ends.
+pub(crate) const CONNECTION_LINES: &str = "broker";
+/// Where a connection was not there yet, no request was sent on it.
+const NOT_CONNECTED: [&str; 2] = ["in state CONNECT", "in state TRY_CONNECT"];
 
 /// Values that must not be shown, as they are configured.
 #[derive(Clone, Default)]
@@ -63,6 +74,9 @@ pub(crate) struct EngineContext {
     role: Arc<str>,
     secrets: Secrets,
     tokens: Option<Arc<TokenSource>>,
+    /// The configuration asks for debug lines.
+    wants_debug: bool,
+    has_lost_connection: AtomicBool,
     said: Mutex<Said>,
 }
 
@@ -79,8 +93,22 @@ impl EngineContext {
         role: impl Into<Arc<str>>,
         secrets: Secrets,
         tokens: Option<Arc<TokenSource>>,
+        wants_debug: bool,
     ) -> Self {
-        Self { role: role.into(), secrets, tokens, said: Mutex::default() }
+        Self {
+            role: role.into(),
+            secrets,
+            tokens,
+            wants_debug,
+            has_lost_connection: AtomicBool::new(false),
+            said: Mutex::default(),
+        }
+    }
+
+    /// Whether a connection of the client ended, so that a request may still lie in the network which was sent again since.
+    /// For clients that are made with [`CONNECTION_LINES`].
+    pub(crate) fn has_lost_connection(&self) -> bool {
+        self.has_lost_connection.load(Ordering::Acquire)
     }
 
     /// What went wrong last on the way to the brokers.
@@ -121,8 +149,14 @@ impl ClientContext for EngineContext {
         // Settings are given to every client; librdkafka tells each which are not for it.
         let is_noise = facility == "CONFWARN" && line.contains("will be ignored by this");
         // Debug lines come only where the setting `debug` asks for them, all of them.
-        let is_bounded = !matches!(level, RDKafkaLogLevel::Debug);
-        if is_noise || (is_bounded && !self.may_speak()) {
+        let is_debug = matches!(level, RDKafkaLogLevel::Debug);
+        let is_end = ENDS.contains(&facility);
+        if is_end && !NOT_CONNECTED.iter().any(|state| line.contains(state)) {
+            // On librdkafka's own thread, before it sends on another connection what was sent on this one.
+            self.has_lost_connection.store(true, Ordering::Release);
+        }
+        let is_wanted = if is_debug { self.wants_debug } else { self.may_speak() };
+        if is_noise || !is_wanted {
             return;
         }
         let line = self.secrets.scrub(line);
@@ -233,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_client_that_says_much_is_cut_short() {
-        let context = EngineContext::new("test", Secrets::default(), None);
+        let context = EngineContext::new("test", Secrets::default(), None, false);
         let spoken = (0..LINES + 5).filter(|_| context.may_speak()).count();
         assert_eq!(spoken, LINES as usize);
         assert_eq!(context.said().suppressed, 5);
@@ -241,10 +275,22 @@ mod tests {
 
     #[test]
     fn the_last_error_is_kept_for_the_message_of_who_waits() {
-        let context = EngineContext::new("test", Secrets::new(["hunter2".to_owned()]), None);
+        let context = EngineContext::new("test", Secrets::new(["hunter2".to_owned()]), None, false);
         let error = |code| KafkaError::Global(code);
         context.error(error(RDKafkaErrorCode::Authentication), "login hunter2 failed");
         context.error(error(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
         assert_eq!(context.last_error().as_deref(), Some("login (secret) failed"));
+    }
+
+    #[test]
+    fn a_connection_that_ends_is_noticed_and_one_that_never_was_is_not() {
+        let context = EngineContext::new("test", Secrets::default(), None, false);
+        let refused = "localhost:9092/1: Connect to ipv4#127.0.0.1:9092 failed: Connection refused (after 0ms in state CONNECT) (_TRANSPORT)";
+        context.log(RDKafkaLogLevel::Debug, "FAIL", refused);
+        context.log(RDKafkaLogLevel::Debug, "STATE", "Broker changed state UP -> DOWN");
+        assert!(!context.has_lost_connection());
+        let lost = "localhost:9092/1: Disconnected (after 4711ms in state UP) (_TRANSPORT): identical to last error: error log suppressed";
+        context.log(RDKafkaLogLevel::Debug, "FAIL", lost);
+        assert!(context.has_lost_connection());
     }
 }

@@ -170,7 +170,7 @@ impl Worker {
         let mut settings = self.clients.producer_settings();
         settings.push(("linger.ms", "1".to_owned()));
         if self.clients.is_exactly_once() {
-            settings.push(("transactional.id", self.transactional_id.clone()));
+            settings.extend(self.clients.transactional_settings(&self.transactional_id));
         }
         let context =
             Callbacks { engine: self.clients.context("appender"), own: Outcomes::default() };
@@ -304,7 +304,9 @@ impl Worker {
         let sent = sent.and_then(|()| self.places(&producer, batch));
         match sent.and_then(|places| self.commit(&producer, places)) {
             Ok(places) => {
-                self.producer = Some(producer);
+                // A request that comes late would end the next transaction, half made: see `Session::prepare`.
+                let may_go_on = !producer.context().engine.has_lost_connection();
+                self.producer = may_go_on.then_some(producer);
                 Ok(places)
             }
             // librdkafka gives the numbers of records that it gave up to the next ones, which a broker that has the

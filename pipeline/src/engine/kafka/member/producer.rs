@@ -170,7 +170,7 @@ impl MemberProducer {
         own.push(("message.timeout.ms", timeout_ms.to_string()));
         own.push(("delivery.report.only.error", "true".to_owned()));
         if let Some(id) = &self.transactional_id {
-            own.push(("transactional.id", id.clone()));
+            own.extend(self.clients.transactional_settings(id));
         }
         let context = ProducerCallbacks {
             engine: self.clients.context("session"),
@@ -331,6 +331,12 @@ impl Broker for MemberProducer {
             self.is_unanswered = false;
         }
         settled
+    }
+
+    fn has_lost_connection(&self) -> bool {
+        let context = self.producer.as_ref().map(|producer| producer.context());
+        self.transactional_id.is_some()
+            && context.is_some_and(|context| context.engine.has_lost_connection())
     }
 
     fn snapshot(&mut self) -> Result<(), Trouble> {

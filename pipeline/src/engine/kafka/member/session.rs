@@ -44,6 +44,8 @@ pub(super) enum Outcome {
 pub(super) trait Broker {
     /// Makes the producer anew; what its predecessor left open is then settled.
     fn renew(&mut self) -> Result<(), Trouble>;
+    /// Whether a connection of the producer ended: a request may come late that was sent again since.
+    fn has_lost_connection(&self) -> bool;
     /// Notes as which member of which generation the group knows this member now.
     fn snapshot(&mut self) -> Result<(), Trouble>;
     /// Begins a transaction.
@@ -103,7 +105,15 @@ impl<B: Broker> Session<B> {
     }
 
     /// Makes the producer ready, so that what a predecessor left open is settled early.
+    ///
+    /// The end of a transaction that comes late would end the next one, half made, since librdkafka 2.12 writes all of a
+    /// producer's transactions in one epoch. (Transactions of version 2, KIP-890, have an epoch each.) A producer that is
+    /// made anew has an epoch that nothing on its way knows.
     pub(super) fn prepare(&mut self, terms: &Terms<'_>) -> Result<(), Trouble> {
+        if self.is_ready && self.broker.has_lost_connection() {
+            tracing::debug!("a connection ended, the producer is made anew");
+            self.is_ready = false;
+        }
         if self.is_ready {
             return Ok(());
         }

@@ -13,11 +13,15 @@ struct Script {
     calls: Vec<&'static str>,
     was_committed: bool,
     refuses: bool,
+    /// A connection ends in this call; a producer that is made anew has others.
+    breaks_in: Option<&'static str>,
+    is_broken: bool,
 }
 
 impl Script {
     fn answer(&mut self, call: &'static str) -> Result<(), Trouble> {
         self.calls.push(call);
+        self.is_broken |= self.breaks_in == Some(call);
         let mut answers = self.answers.borrow_mut();
         match answers.front() {
             Some((name, _)) if *name == call => {
@@ -30,7 +34,11 @@ impl Script {
 
 impl Broker for Script {
     fn renew(&mut self) -> Result<(), Trouble> {
+        self.is_broken = false;
         self.answer("renew")
+    }
+    fn has_lost_connection(&self) -> bool {
+        self.is_broken
     }
     fn snapshot(&mut self) -> Result<(), Trouble> {
         self.answer("snapshot")
@@ -108,6 +116,21 @@ fn a_commit_is_one_transaction() {
     let mut session = session(vec![]);
     assert!(matches!(run(&mut session), Outcome::Committed));
     assert_eq!(session.broker.calls, WHOLE);
+}
+
+#[test]
+fn no_transaction_begins_while_the_end_of_the_one_before_may_come_late() {
+    for breaks_in in ["offsets", "commit"] {
+        let mut session = session(vec![]);
+        session.broker.breaks_in = Some(breaks_in);
+        assert!(matches!(run(&mut session), Outcome::Committed));
+        assert_eq!(session.broker.calls, WHOLE, "it is too late for this one");
+        session.broker.calls.clear();
+        session.broker.breaks_in = None;
+        assert!(matches!(run(&mut session), Outcome::Committed));
+        assert_eq!(session.broker.calls.remove(0), "renew");
+        assert_eq!(session.broker.calls, WHOLE);
+    }
 }
 
 #[test]
