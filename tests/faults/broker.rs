@@ -63,7 +63,8 @@ pub(crate) struct Broker {
 impl Broker {
     /// A new broker in a directory.
     pub(crate) async fn start(directory: &Path) -> Result<Self> {
-        let mut chance = Chance(std::process::id().into());
+        // Brokers of several tests look for ports at the same time.
+        let mut chance = Chance(fastrand::u64(..));
         let address = SocketAddr::from(([127, 0, 0, 1], free_port(&mut chance)));
         let proxy = Proxy::start(address).await?;
         let directory = directory.to_str().context("directory")?.to_owned();
