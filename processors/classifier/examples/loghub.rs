@@ -45,7 +45,7 @@ fn main() {
         for content in &contents {
             let text = template::template(content);
             let id = template::pattern_id(&text);
-            table.observe(&id, &text, 0);
+            table.observe(&id, &text, 0, false);
             ids.push((id, text));
         }
         let on_content: Vec<String> = ids.iter().map(|(id, _)| table.resolve(id)).collect();

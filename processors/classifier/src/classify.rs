@@ -102,6 +102,11 @@ impl View<'_> {
         self.known.category
     }
 
+    /// Whether the event reports a failure.
+    pub fn is_failing(&self) -> bool {
+        self.severity >= Severity::Error || self.exception.is_some()
+    }
+
     /// The service it comes from.
     pub fn service(&self) -> &str {
         let wrapped = self.event.envelope.as_ref().and_then(|envelope| envelope.service.as_deref());

@@ -20,7 +20,7 @@ pub mod stage;
 pub mod template;
 mod time;
 
-pub use alias::PatternTable;
+pub use alias::{PatternTable, Thresholds};
 pub use assemble::{Assembled, Context, RawLine, SourceState};
 pub use classify::{Classifier, Event, View};
 pub use config::ClassifierConfig;

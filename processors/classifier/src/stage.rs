@@ -21,7 +21,7 @@ use hephaestus_pipeline::{
     table::TableSink,
 };
 use hephaestus_schemas::{
-    ClassifiedLog, Pattern,
+    ClassifiedLog, Pattern, Severity,
     codec::{Codec, EncodeError},
     topics,
 };
@@ -117,7 +117,9 @@ impl Learned {
     /// Takes note of an event's pattern; gives what is to be published.
     fn observe(&self, log: &ClassifiedLog) -> Vec<Pattern> {
         let mut inner = self.lock();
-        for pattern in inner.table.observe(&log.pattern_id, &log.template, log.timestamp) {
+        let failing = log.severity >= Severity::Error || log.exception.is_some();
+        let seen = inner.table.observe(&log.pattern_id, &log.template, log.timestamp, failing);
+        for pattern in seen {
             inner.waiting.insert(pattern.id.clone(), (pattern, 0));
         }
         if inner.waiting.is_empty() {

@@ -62,6 +62,13 @@ pub fn pattern_id(template: &str) -> String {
     hash_hex(template.as_bytes(), ID_DIGITS)
 }
 
+/// Id of a pattern as a number.
+pub(crate) fn pattern_number(template: &str) -> u64 {
+    let hash = blake3::hash(template.as_bytes());
+    let (words, _) = hash.as_bytes().as_chunks::<8>();
+    words.first().map_or(0, |first| u64::from_be_bytes(*first))
+}
+
 /// The first `digits` hexadecimal digits of a BLAKE3 hash.
 pub(crate) fn hash_hex(bytes: &[u8], digits: usize) -> String {
     let mut hex = blake3::hash(bytes).to_hex().to_string();
