@@ -131,9 +131,20 @@ impl Tally {
 
     /// Patterns, those that turned out to be one counted once.
     pub(crate) fn patterns(&self) -> usize {
-        let resolved: BTreeSet<&String> =
-            self.patterns.iter().map(|id| self.aliases.get(id).unwrap_or(id)).collect();
+        let resolved: BTreeSet<&String> = self.patterns.iter().map(|id| self.resolve(id)).collect();
         resolved.len()
+    }
+
+    /// The pattern that a pattern is an alias of, over all links.
+    fn resolve<'a>(&'a self, id: &'a String) -> &'a String {
+        let mut current = id;
+        for _ in 0..self.aliases.len() {
+            match self.aliases.get(current) {
+                Some(next) => current = next,
+                None => break,
+            }
+        }
+        current
     }
 
     /// Whether every proposal that passed its gates has come to an end or waits for a person.

@@ -64,6 +64,8 @@ pub(super) struct Place {
     pub(super) class: Class,
     /// Words beside it that say something.
     others: usize,
+    /// Whether the word stands in brackets or quotes, as values do.
+    wrapped: bool,
 }
 
 /// The places of a shape, and how many of its words are no values.
@@ -81,16 +83,18 @@ pub(super) fn places(words: &[&str]) -> (Vec<Place>, usize) {
             let others = words.iter().filter(|word| says(class(word))).count();
             let salt = MAX_PLACES + 1 + usize::from(opening == Opening::Names);
             let key = mix(hash(&words.join(" ")), salt);
-            places.push(Place { key, opening, class: Class::Plain, others });
+            places.push(Place { key, opening, class: Class::Plain, others, wrapped: false });
         }
     }
-    for (index, (class, term)) in classes.iter().zip(&terms).enumerate().take(MAX_PLACES) {
+    let classed = words.iter().zip(&classes).zip(&terms);
+    for (index, ((word, class), term)) in classed.enumerate().take(MAX_PLACES) {
         if class.0 == Class::Fixed {
             continue;
         }
         let key = mix(whole.wrapping_sub(*term), index);
         let others = saying - usize::from(says(*class));
-        places.push(Place { key, opening: Opening::Word(index), class: class.0, others });
+        let wrapped = word.starts_with(['(', '[', '{', '"', '\'']);
+        places.push(Place { key, opening: Opening::Word(index), class: class.0, others, wrapped });
     }
     (places, constants)
 }
@@ -241,6 +245,7 @@ impl Many {
     fn varies(&self, place: &Place, thresholds: &Thresholds) -> bool {
         let needed = match place.others {
             0 => thresholds.bare_values,
+            _ if place.wrapped => thresholds.values,
             1 => thresholds.lone_values,
             _ if place.opening == Opening::Word(0) => thresholds.first_values,
             _ if place.opening == Opening::Names => thresholds.names,

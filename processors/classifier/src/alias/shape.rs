@@ -19,7 +19,7 @@ const MAX_QUOTED_WORDS: usize = 12;
 pub(super) fn words(template: &str) -> Vec<Cow<'_, str>> {
     let mut shape: Vec<Cow<'_, str>> = Vec::new();
     let mut words = template.split(' ');
-    // Whether the word before was a value by itself, so that a further one makes a list.
+    // Whether the word before ends in a value, so that a further one makes a list.
     let mut listed = false;
     while let Some(word) = words.next() {
         if let Some((start, quote)) = open_quote(word) {
@@ -36,12 +36,21 @@ pub(super) fn words(template: &str) -> Vec<Cow<'_, str>> {
             }
         }
         let general = general(word);
-        let is_value = is_typed_value(word, &general);
-        if is_value && listed {
-            shape.pop();
+        let typed = word.contains('<') && !word.contains(ANY);
+        if listed
+            && typed
+            && let Some(behind) = general.strip_prefix(ANY)
+            && !behind.bytes().any(is_ident)
+            && let Some(last) = shape.last_mut()
+        {
+            let list = last.trim_end_matches([',', ';']).len();
+            last.to_mut().truncate(list);
+            last.to_mut().push_str(behind);
+        } else {
+            shape.push(general);
         }
-        listed = is_value;
-        shape.push(general);
+        let ends = |word: &Cow<'_, str>| word.trim_end_matches([',', ';']).ends_with(ANY);
+        listed = typed && shape.last().is_some_and(ends);
     }
     shape
 }
@@ -49,10 +58,11 @@ pub(super) fn words(template: &str) -> Vec<Cow<'_, str>> {
 /// The words of a shape with the values of all keys forgotten; none where there are no such values.
 pub(super) fn without_values(words: &[&str]) -> Option<Vec<String>> {
     let mut changed = false;
-    let mut shape = Vec::with_capacity(words.len());
+    let mut shape: Vec<String> = Vec::with_capacity(words.len());
     // Whether a word stands for the value of the key before it.
     let mut awaited = false;
-    for (index, word) in words.iter().enumerate() {
+    let mut index = 0;
+    while let Some(word) = words.get(index) {
         let bytes = word.as_bytes();
         let mut text = String::with_capacity(word.len());
         let mut pos = 0;
@@ -71,16 +81,52 @@ pub(super) fn without_values(words: &[&str]) -> Option<Vec<String>> {
             pos += 1;
             let groups = matches!(at(bytes, pos), b'{' | b'[' | b'(');
             if is_assignment(bytes, pos - 1) && !groups && *word != "=" {
+                let value_at = pos;
                 pos = value_end(bytes, pos);
                 text.push_str(ANY);
+                // A value with fields in braces ends where they close.
+                let open = depth(slice(word, value_at, bytes.len()));
+                if open > 0
+                    && let Some((last, behind)) = closing_word(words, index, open)
+                {
+                    text.push_str(behind);
+                    index = last;
+                    break;
+                }
             }
         }
+        let word = words.get(index).unwrap_or(word);
+        let bytes = word.as_bytes();
         let next_is_key = words.get(index + 1).is_none_or(|next| next.contains('='));
         awaited = word.ends_with('=') && is_assignment(bytes, bytes.len() - 1) && !next_is_key;
         changed |= text != *word;
         shape.push(text);
+        index += 1;
     }
     changed.then_some(shape)
+}
+
+/// How many braces a text leaves open.
+fn depth(text: &str) -> i32 {
+    text.bytes().fold(0, |depth, byte| match byte {
+        b'{' => depth + 1,
+        b'}' => depth - 1,
+        _ => depth,
+    })
+}
+
+/// The word behind `index` in which `open` braces close, and what stands behind them.
+fn closing_word<'a>(words: &[&'a str], index: usize, open: i32) -> Option<(usize, &'a str)> {
+    let mut depth = open;
+    for (at, word) in words.iter().enumerate().skip(index + 1).take(MAX_QUOTED_WORDS) {
+        for (pos, byte) in word.bytes().enumerate() {
+            depth += i32::from(byte == b'{') - i32::from(byte == b'}');
+            if depth == 0 {
+                return Some((at, tail(word, pos + 1)));
+            }
+        }
+    }
+    None
 }
 
 /// A key whose value in quotes has several words: what stands before the quote, and the quote.
@@ -89,11 +135,6 @@ fn open_quote(word: &str) -> Option<(&str, char)> {
     let quote = char::from(at(word.as_bytes(), found + 1));
     let closed = tail(word, found + 2).contains(quote);
     (!closed).then_some((slice(word, 0, found + 1), quote))
-}
-
-/// Whether a word is a value of a known type and nothing else, a comma aside.
-fn is_typed_value(word: &str, general: &str) -> bool {
-    general.trim_end_matches([',', ';']) == ANY && word.starts_with('<') && !word.starts_with(ANY)
 }
 
 /// A word without what is known to vary.
@@ -141,7 +182,7 @@ fn push_any(text: &mut String) {
 
 /// The shape of a word, or of a key's value, that only ever is a value.
 fn constant_value(word: &str) -> Option<String> {
-    let (key, value) = match word.rfind('=') {
+    let (key, value) = match word.rfind(['=', ':', '[', '{']) {
         Some(found) => (slice(word, 0, found + 1), tail(word, found + 1)),
         None => ("", word),
     };
@@ -154,9 +195,8 @@ fn constant_value(word: &str) -> Option<String> {
         }
         "(null" => Some(format!("{key}{ANY}{}", behind.strip_prefix(')').unwrap_or(behind))),
         // Nothing stands where a value may.
-        "(" | "[" if behind.starts_with([')', ']']) && key.is_empty() => {
-            Some(format!("{bare}{ANY}{behind}"))
-        }
+        "(" if behind.starts_with(')') && key.is_empty() => Some(format!("({ANY}{behind}")),
+        "" if behind.starts_with(']') && key == "[" => Some(format!("[{ANY}{behind}")),
         _ => None,
     }
 }
@@ -294,6 +334,8 @@ mod tests {
             ("uid=<*> rhost= user=root", "uid=<*> rhost=<*> user=<*>"),
             ("drawn= no, moved = yes", "drawn=<*> <*>, moved = <*>"),
             ("state {a=b, c={d=e}}", "state {a=<*>, c={d=<*>}}"),
+            ("at x=S{3 a}, y=T{u V{w}}), z", "at x=<*>, y=<*>), z"),
+            ("at x=S{3 a", "at x=<*> a"),
             ("to=a&b=c;d='e f", "to=<*>&b=<*>;d=<*> f"),
         ];
         for (shape, expected) in cases {

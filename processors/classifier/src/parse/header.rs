@@ -30,15 +30,11 @@ pub(super) fn parse(line: &str, reference: i64) -> Parsed<'_> {
     if !may_open_header(line.as_bytes()) || !walk.lead() {
         return Parsed { message: Cow::Borrowed(line.trim_end()), ..Parsed::default() };
     }
-    if walk.syslog
-        && let Some(mut parsed) = syslog::after_stamp(line, walk.pos)
-    {
-        parsed.timestamp = walk.timestamp;
-        parsed.severity = severity::hint(&parsed.message);
+    if let Some(parsed) = walk.after_syslog_stamp() {
         return parsed;
     }
     walk.items();
-    walk.finish()
+    walk.after_syslog_stamp().unwrap_or_else(|| walk.finish())
 }
 
 /// A cheap look at the first byte: most lines without a header end here.
@@ -93,6 +89,17 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// What follows a time stamp of syslog's form, where the walk has just passed one.
+    fn after_syslog_stamp(&mut self) -> Option<Parsed<'a>> {
+        if !std::mem::take(&mut self.syslog) {
+            return None;
+        }
+        let mut parsed = syslog::after_stamp(self.line, self.pos)?;
+        parsed.timestamp = self.timestamp;
+        parsed.severity = self.severity.or_else(|| severity::hint(&parsed.message));
+        Some(parsed)
+    }
+
     /// Finds the first time stamp or severity. What may stand before a time stamp holds a digit or
     /// a dot, or is a dash: words of prose do not.
     fn lead(&mut self) -> bool {
@@ -106,6 +113,10 @@ impl<'a> Walk<'a> {
             }
             let end = token_end(self.bytes, self.pos);
             let token = self.bytes.get(self.pos..end).unwrap_or(&[]);
+            if index == 0 && is_word_of_capitals(token) && self.stamp_follows(end) {
+                self.pos = end;
+                continue;
+            }
             let is_dash = token == b"-";
             let is_label = token.iter().any(|byte| byte.is_ascii_digit() || *byte == b'.')
                 && token.last().is_some_and(|last| last.is_ascii_alphanumeric() || *last == b'#');
@@ -116,6 +127,13 @@ impl<'a> Walk<'a> {
             self.pos = end;
         }
         false
+    }
+
+    /// Whether a time stamp with a day is the next item behind `end`.
+    fn stamp_follows(&self, end: usize) -> bool {
+        let start = skip_spaces(self.bytes, end);
+        time::parse_at(self.bytes, start, self.reference, true)
+            .is_some_and(|stamp| stamp.dated && matches!(at(self.bytes, stamp.end), b' ' | b'\t'))
     }
 
     /// A time stamp at the position, in brackets perhaps.
@@ -250,6 +268,15 @@ impl<'a> Walk<'a> {
         parsed.attribute("process", within(self.process));
         parsed
     }
+}
+
+/// Whether a word is a label rather than prose, such as the kind of an alert in a column of its own.
+fn is_word_of_capitals(word: &[u8]) -> bool {
+    word.len() >= 2
+        && word.iter().any(u8::is_ascii_uppercase)
+        && word.iter().all(|byte| {
+            byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-')
+        })
 }
 
 #[cfg(test)]

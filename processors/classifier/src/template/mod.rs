@@ -44,14 +44,15 @@ pub fn template_into(message: &str, out: &mut String) {
     out.truncate(trimmed);
 }
 
-/// Drops a word that is the same mask as the word before: a list of values is one value.
+/// Drops a word with a value that is the same as the word before: a list of values is one value.
 fn collapse(out: &mut String, word_at: usize) {
     let word = crate::scan::tail(out, word_at);
-    if !word.starts_with('<') || !word.ends_with('>') {
+    if !word.ends_with('>') {
         return;
     }
     let before = slice(out, 0, word_at).trim_end();
-    if before.ends_with(word) {
+    let Some(others) = before.strip_suffix(word) else { return };
+    if word.starts_with('<') || others.is_empty() || others.ends_with(' ') {
         let length = before.len();
         out.truncate(length);
     }
@@ -132,7 +133,7 @@ mod tests {
         let cases = [
             (
                 "Received block blk_-1608999687919862906 of size 91178 from /10.250.14.224",
-                "Received block <id> of size <num> from /<ip>",
+                "Received block blk_<num> of size <num> from /<ip>",
             ),
             ("10.251.43.115:50010 is added", "<ip> is added"),
             (
@@ -171,9 +172,12 @@ mod tests {
                 "session opened for user <user> by (uid=<num>)",
             ),
             (
-                "ask 10.0.0.1:50010 to delete blk_12345 blk_23456 blk_34567",
-                "ask <ip> to delete <id>",
+                "ask 10.0.0.1:50010 to delete blk_12345 blk_-23456 blk_3",
+                "ask <ip> to delete blk_<num>",
             ),
+            ("generating core.7 and core.2275", "generating core.<num> and core.<num>"),
+            ("Token{cfaddfa u0} and 9f4ef6", "Token{<hex> u<num>} and <hex>"),
+            ("effaced facade", "effaced facade"),
             ("", ""),
         ];
         for (message, expected) in cases {

@@ -6,8 +6,10 @@ use crate::scan::{at, from, is_ident, run_end, slice, tail};
 
 /// Longest text in quotes that counts as one value.
 const MAX_QUOTED: usize = 64;
-/// Digits from which on a word with digits counts as an identifier rather than as a name.
-const MIN_ID_DIGITS: usize = 4;
+/// Digits and letters from `a` to `f` that are taken for a hexadecimal number where both occur.
+const MIN_HEX: usize = 6;
+/// Such letters alone that are: no word of prose is made of so many.
+const MIN_LETTERS: usize = 7;
 
 /// Longest scheme of a URL, longest IPv6 address, longest relative path that is looked at: what is
 /// tried at many positions looks only so far, so that no token takes more than linear time.
@@ -325,7 +327,13 @@ fn word(token: &str, start: usize, out: &mut String) -> usize {
         return path_end(bytes, start);
     }
     if digits == 0 {
-        out.push_str(text);
+        let hexadecimal =
+            text.len() >= MIN_LETTERS && text.bytes().all(|byte| matches!(byte, b'a'..=b'f'));
+        if hexadecimal {
+            push_mask(out, "<hex>");
+        } else {
+            out.push_str(text);
+        }
         return end;
     }
     match kind(text, digits, dots) {
@@ -357,7 +365,7 @@ fn kind(text: &str, digits: usize, dots: usize) -> Kind {
     let bytes = text.as_bytes();
     let letters = bytes.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
     let hexadecimal = bytes.iter().all(u8::is_ascii_hexdigit);
-    if hexadecimal && bytes.len() >= 8 {
+    if hexadecimal && bytes.len() >= MIN_HEX {
         return Kind::Mask("<hex>");
     }
     if is_uuid(bytes) {
@@ -375,9 +383,9 @@ fn kind(text: &str, digits: usize, dots: usize) -> Kind {
         runs += usize::from(digit && !inside);
         inside = digit;
     }
+    // A name and a number stay a name, however long the number is: `core.7` and `core.2275` are one.
     // Dotted names are mostly modules and classes; they keep their words.
-    let many = digits >= MIN_ID_DIGITS || runs >= 2;
-    if many && (dots == 0 || digits >= letters) { Kind::Mask("<id>") } else { Kind::Name }
+    if runs >= 2 && (dots == 0 || digits >= letters) { Kind::Mask("<id>") } else { Kind::Name }
 }
 
 fn is_uuid(bytes: &[u8]) -> bool {
@@ -394,7 +402,11 @@ fn name(text: &str, out: &mut String) {
     let mut pos = 0;
     while pos < bytes.len() {
         let end = run_end(bytes, pos, |byte| !byte.is_ascii_digit());
-        out.push_str(slice(text, pos, end));
+        // A sign belongs to its number: `blk_-123`.
+        let signed = at(bytes, end.saturating_sub(1)) == b'-'
+            && end >= pos + 2
+            && at(bytes, end - 2) == b'_';
+        out.push_str(slice(text, pos, end - usize::from(signed)));
         pos = run_end(bytes, end, |byte| byte.is_ascii_digit());
         if pos > end {
             out.push_str("<num>");

@@ -41,10 +41,11 @@ impl Walk<'_> {
     /// One item; false where the message begins.
     fn item(&mut self) -> bool {
         if self.component.is_none() && self.severity.is_none() && self.stamp(false) {
-            return true;
+            // What follows a stamp of syslog's form is syslog's.
+            return !self.syslog;
         }
         if self.timestamp.is_none() && self.stamp(true) {
-            return true;
+            return !self.syslog;
         }
         if at(self.bytes, self.pos) == b'[' {
             return self.group();
@@ -121,7 +122,26 @@ impl Walk<'_> {
         self.letter = true;
         self.pos = word_end + usize::from(slashed);
         self.commit();
+        if slashed {
+            self.tag_with_process();
+        }
         true
+    }
+
+    /// `Radio(  701): …`, as Android writes it behind `E/`.
+    fn tag_with_process(&mut self) {
+        let window = self.bytes.get(self.pos..).unwrap_or(&[]);
+        let window = window.get(..MAX_COMPONENT).unwrap_or(window);
+        let Some(open) = memchr::memchr(b'(', window).map(|found| self.pos + found) else { return };
+        let process_at = skip_spaces(self.bytes, open + 1);
+        let process_end = run_end(self.bytes, process_at, |byte| byte.is_ascii_digit());
+        let closed = at(self.bytes, process_end) == b')' && at(self.bytes, process_end + 1) == b':';
+        if process_end > process_at && closed {
+            self.component = Some((self.pos, open));
+            self.process = Some((process_at, process_end));
+            self.pos = process_end + 2;
+            self.commit();
+        }
     }
 
     /// A number: a process or thread id, certain only when more of the header follows.

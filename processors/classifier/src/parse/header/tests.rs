@@ -7,7 +7,7 @@ const REFERENCE: i64 = 1_718_452_800_000_000;
 
 #[test]
 fn finds_the_message_behind_common_headers() {
-    let cases: [(&str, Option<Severity>, &str); 35] = [
+    let cases: [(&str, Option<Severity>, &str); 43] = [
         (
             "17/06/09 20:10:40 INFO executor.CoarseGrainedExecutorBackend: Registered signal handlers for [TERM]",
             Some(Info),
@@ -115,6 +115,26 @@ fn finds_the_message_behind_common_headers() {
             "Backup finished at 2024-01-01 12:00:00 for x",
         ),
         ("error: it broke", None, "error: it broke"),
+        (
+            "LINKDOWN 1117838570 2005.06.03 R02-M1 2005-06-03-15.42.50.675872 R02-M1 RAS KERNEL FATAL it broke",
+            Some(Severity::Fatal),
+            "it broke",
+        ),
+        ("ALERT_7 2024-01-01 12:00:00 web-1 it broke", None, "web-1 it broke"),
+        (
+            "- 1131566461 2005.11.09 cn228 Nov 9 12:01:01 cn228/cn228 kernel: usb: it broke",
+            None,
+            "usb: it broke",
+        ),
+        ("Done 2024-01-01 12:00:00 with it", None, "Done 2024-01-01 12:00:00 with it"),
+        (
+            "2024-01-01 12:00:00.123 4711 INFO app.db.api [req-7 a b - - -] it broke",
+            Some(Info),
+            "it broke",
+        ),
+        ("01-15 10:11:12.123   701  1804 E Radio   : it broke", Some(Error), "it broke"),
+        ("01-15 10:11:12.123 E/Radio(  701): it broke", Some(Error), "it broke"),
+        ("1705312345.123 [main] ERROR app - it broke", Some(Error), "it broke"),
     ];
     for (line, severity, message) in cases {
         let parsed = parse(line, REFERENCE);
