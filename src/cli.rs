@@ -86,6 +86,8 @@ pub(crate) enum Command {
     Tap(TapArgs),
     /// Classify lines without a pipeline, one JSON object an event
     Inspect(InspectArgs),
+    /// Measure how well labelled logs are grouped
+    Eval(EvalArgs),
     /// List proposals and what became of them
     Proposals(ProposalsArgs),
     /// Approve a proposal
@@ -174,6 +176,24 @@ pub(crate) struct InspectArgs {
     /// Add a last object with counts and the aliases that were learned
     #[arg(long)]
     pub(crate) summary: bool,
+}
+
+/// Arguments of `eval`.
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    /// Directory with a folder for each log: a .log file, and a table of labels with the columns
+    /// Content and EventId (_structured_corrected.csv or _structured.csv), as Loghub has them
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+    /// Say what each threshold would be without each set, and what that costs on it
+    #[arg(long)]
+    pub(crate) leave_one_out: bool,
+    /// Show the events of this set that were split or merged
+    #[arg(long, value_name = "SET")]
+    pub(crate) explain: Vec<String>,
+    /// Print one JSON object a set
+    #[arg(long, conflicts_with = "explain")]
+    pub(crate) json: bool,
 }
 
 /// Arguments of `proposals`.

@@ -6,6 +6,7 @@ mod codec;
 mod config;
 mod decide;
 mod demo;
+mod eval;
 mod inspect;
 mod output;
 mod proposals;
@@ -83,6 +84,7 @@ async fn run_command(command: Command, config: &Config) -> anyhow::Result<()> {
     match command {
         Command::Ship(arguments) => ship::run(&arguments, config).await,
         Command::Tap(arguments) => tap::run(&arguments, config).await,
+        Command::Eval(arguments) => eval::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments, config),
         Command::Proposals(arguments) => proposals::run(&arguments, config).await,
         Command::Approve(arguments) => decide::run(&arguments, Verdict::Approved, config).await,

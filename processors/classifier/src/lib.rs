@@ -8,6 +8,7 @@ mod classify;
 mod config;
 mod culprit;
 mod envelope;
+pub mod evaluate;
 pub mod exception;
 pub mod fingerprint;
 mod known;

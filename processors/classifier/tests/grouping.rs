@@ -106,7 +106,6 @@ fn check(on_raw_lines: bool) {
             }
         }
     }
-    println!("{report}");
     assert!(!failed, "\n{report}");
 }
 

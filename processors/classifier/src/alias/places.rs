@@ -37,6 +37,37 @@ impl Default for Thresholds {
     }
 }
 
+/// One of the thresholds.
+type Knob = fn(&mut Thresholds) -> &mut usize;
+
+impl Thresholds {
+    /// Every threshold, to try others.
+    pub(crate) const KNOBS: [Knob; 6] = [
+        |all| &mut all.values,
+        |all| &mut all.first_values,
+        |all| &mut all.lone_values,
+        |all| &mut all.bare_values,
+        |all| &mut all.names,
+        |all| &mut all.partial_values,
+    ];
+
+    /// Those that are not as they are by default, by name.
+    pub fn changes(&self) -> Vec<(&'static str, usize)> {
+        let named = |all: &Self| {
+            [
+                ("values", all.values),
+                ("first_values", all.first_values),
+                ("lone_values", all.lone_values),
+                ("bare_values", all.bare_values),
+                ("names", all.names),
+                ("partial_values", all.partial_values),
+            ]
+        };
+        let usual = named(&Self::default());
+        named(self).into_iter().filter(|threshold| !usual.contains(threshold)).collect()
+    }
+}
+
 /// Words of a shape that may turn out to be variables; those behind them are only compared.
 const MAX_PLACES: usize = 64;
 /// Words that must be equal beside a word that counts less because of a mask.

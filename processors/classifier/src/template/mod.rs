@@ -85,6 +85,13 @@ fn token(source: &str, start: usize, out: &mut String) -> usize {
         out.push_str("<time>");
         return rest_of_token(source, end, out);
     }
+    if matches!(first, b'[' | b'(')
+        && let Some(end) = timestamp(bytes, start + 1)
+    {
+        out.push(char::from(first));
+        out.push_str("<time>");
+        return rest_of_token(source, end, out);
+    }
     let end = token_end(bytes, start);
     if words::is_user(out, slice(source, start, end)) {
         out.push_str("<user>");
@@ -175,6 +182,7 @@ mod tests {
                 "ask 10.0.0.1:50010 to delete blk_12345 blk_-23456 blk_3",
                 "ask <ip> to delete blk_<num>",
             ),
+            ("[Sun Dec 04 04:47:44 2005] up (2024-01-01 10:00:00)", "[<time>] up (<time>)"),
             ("generating core.7 and core.2275", "generating core.<num> and core.<num>"),
             ("Token{cfaddfa u0} and 9f4ef6", "Token{<hex> u<num>} and <hex>"),
             ("effaced facade", "effaced facade"),
