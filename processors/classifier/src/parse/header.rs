@@ -15,6 +15,10 @@ use items::{is_component_byte_plain, is_label_byte};
 
 /// Items before the first time stamp that are looked at.
 const MAX_LEAD: usize = 6;
+/// Labels after which words before a time stamp are columns.
+const MIN_LABELS: usize = 2;
+/// Digits of seconds since 1970.
+const EPOCH_DIGITS: usize = 10;
 /// Items behind it.
 const MAX_ITEMS: usize = 14;
 /// Words between the time stamp and the severity that belong to neither.
@@ -103,9 +107,17 @@ impl<'a> Walk<'a> {
     /// Finds the first time stamp or severity. What may stand before a time stamp holds a digit or
     /// a dot, or is a dash: words of prose do not.
     fn lead(&mut self) -> bool {
+        // Behind two labels words may be columns too, if they end in seconds since 1970.
+        let mut labels = 0;
+        let mut words = 0;
         for index in 0..MAX_LEAD {
             self.pos = skip_spaces(self.bytes, self.pos);
-            if self.stamp(true) {
+            if words > 0 && !at(self.bytes, self.pos).is_ascii_digit() {
+                // Only an epoch is looked for.
+            } else if words > 0 {
+                let end = run_end(self.bytes, self.pos, |byte| byte.is_ascii_digit());
+                return end == self.pos + EPOCH_DIGITS && self.stamp(true);
+            } else if self.stamp(true) {
                 return true;
             }
             if index == 0 && (self.klog() || self.ruby() || self.leading_severity()) {
@@ -121,9 +133,12 @@ impl<'a> Walk<'a> {
             let is_label = token.iter().any(|byte| byte.is_ascii_digit() || *byte == b'.')
                 && token.last().is_some_and(|last| last.is_ascii_alphanumeric() || *last == b'#');
             let is_label = is_label && token.iter().all(|byte| is_label_byte(*byte));
-            if token.is_empty() || !(is_dash || is_label) {
+            let is_word = labels >= MIN_LABELS && token.iter().all(|byte| is_column_byte(*byte));
+            if token.is_empty() || !(is_dash || is_label || is_word) {
                 return false;
             }
+            labels += usize::from(is_label);
+            words += usize::from(!is_dash && !is_label);
             self.pos = end;
         }
         false
@@ -268,6 +283,11 @@ impl<'a> Walk<'a> {
         parsed.attribute("process", within(self.process));
         parsed
     }
+}
+
+/// Whether a byte may stand in a word of a column.
+fn is_column_byte(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte == b'_'
 }
 
 /// Whether a word is a label rather than prose, such as the kind of an alert in a column of its own.

@@ -207,6 +207,13 @@ impl Values {
             "dots" => format!("{:02}.{:02}.{:02}", self.below(24), self.below(60), self.below(60)),
             "epoch" => format!("11{}", self.digits(8)),
             "epoch3" => format!("16{}.{}", self.digits(8), self.digits(3)),
+            "place" => format!("{}{}", self.pick(&["node-", "gige", "Switch-0N"]), self.number(3)),
+            "column" => self.pick(&[
+                "unix.hw state_change.unavailable",
+                "action start",
+                "boot_cmd new",
+                "link_errors warning",
+            ]),
             "label" => self.pick(&["-", "-", "-", "-", "APPSTOP", "MEMTRAP", "LINKDOWN"]),
             "letter" => self.pick(&["D", "I", "W", "E", "V"]),
             "level" => self.pick(&["INFO", "WARN", "ERROR", "DEBUG"]),
@@ -343,7 +350,7 @@ pub(crate) const SYSTEMS: &[System] = &[
     },
     System {
         name: "event log",
-        header: "{N} node-{n} unix.hw state_change.unavailable {epoch} 1 ",
+        header: "{N} {place} {column} {epoch} 1 ",
         statements: "Component State Change: Component \"alt{n}\" is in the unavailable state (HWID={N})
             Targeting domains:node-{range} and nodes:node-{range} child of command {n}
             PSU status ( on off )

@@ -7,7 +7,7 @@ const REFERENCE: i64 = 1_718_452_800_000_000;
 
 #[test]
 fn finds_the_message_behind_common_headers() {
-    let cases: [(&str, Option<Severity>, &str); 43] = [
+    let cases: [(&str, Option<Severity>, &str); 46] = [
         (
             "17/06/09 20:10:40 INFO executor.CoarseGrainedExecutorBackend: Registered signal handlers for [TERM]",
             Some(Info),
@@ -120,6 +120,9 @@ fn finds_the_message_behind_common_headers() {
             Some(Severity::Fatal),
             "it broke",
         ),
+        ("2557461 node-7 action start 1074119817 1 reboot it broke", None, "1 reboot it broke"),
+        ("42 web-7 jobs began at 12:00:01 sharp", None, "42 web-7 jobs began at 12:00:01 sharp"),
+        ("42 web-7 jobs in 1074119817654 ns", None, "42 web-7 jobs in 1074119817654 ns"),
         ("ALERT_7 2024-01-01 12:00:00 web-1 it broke", None, "web-1 it broke"),
         (
             "- 1131566461 2005.11.09 cn228 Nov 9 12:01:01 cn228/cn228 kernel: usb: it broke",
