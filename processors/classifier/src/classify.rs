@@ -14,7 +14,7 @@ use crate::envelope::Envelope;
 use crate::exception::{self, Rules};
 use crate::known::{self, Known};
 use crate::mask::Masker;
-use crate::parse::{self, Parsed, Request};
+use crate::parse::{self, Format, Parsed, Request};
 use crate::scan::{at, cut, run_end, slice, tail};
 use crate::{culprit, fingerprint, template};
 
@@ -242,10 +242,9 @@ impl Classifier {
         } else {
             None
         };
-        let found = match &recalled {
-            Some(_) => None,
-            None => self.exception(&mut parsed, rest),
-        };
+        // A line of an access log holds none.
+        let without = recalled.is_some() || (simple && parsed.format == Format::Access);
+        let found = if without { None } else { self.exception(&mut parsed, rest) };
         let message = message(&mut parsed, rest, found.as_ref());
         let exception = found.map(|found| found.exception);
         let severity = severity(&parsed, exception.as_ref());
@@ -254,21 +253,18 @@ impl Classifier {
             (None, None) => {
                 recalled.unwrap_or_else(|| known::of_message(&message, severity, &self.categories))
             }
-            (exception, request) => {
-                let template = match request {
-                    Some(request) => request_template(request),
-                    None => template::template(&message),
-                };
-                let fingerprint = match exception {
-                    Some(exception) => fingerprint::of_exception(exception),
-                    None => fingerprint::of_line(&template, failing),
-                };
-                let verdict = match (exception, request) {
-                    (Some(exception), _) => self.categories.of_exception(exception),
-                    (None, Some(request)) => self.categories.of_request(request.status),
-                    (None, None) => self.categories.of_line(&template, severity),
-                };
-                Rc::new(Known::new(template, fingerprint, verdict))
+            (None, Some(request)) => {
+                let verdict = self.categories.of_request(request.status);
+                known::of_request(failing, verdict, |template| request_template(request, template))
+            }
+            (Some(exception), request) => {
+                let mut template = String::new();
+                match request {
+                    Some(request) => request_template(request, &mut template),
+                    None => template::template_into(&message, &mut template),
+                }
+                let verdict = self.categories.of_exception(exception);
+                Rc::new(Known::new(template, fingerprint::of_exception(exception), verdict))
             }
         };
         let culprits =
@@ -383,36 +379,47 @@ fn attributes(parsed: &Parsed<'_>, envelope: Option<&Envelope>) -> BTreeMap<Stri
         }
     }
     if let Some(request) = &parsed.request {
-        attributes.insert("http_route".to_owned(), route(request));
+        let mut text = String::with_capacity(request.path.len());
+        route(request, &mut text);
+        attributes.insert("http_route".to_owned(), text);
     }
     attributes
 }
 
-/// `GET /users/<id> 500`: what requests of one kind share.
-fn request_template(request: &Request<'_>) -> String {
-    format!("{} {} {}", cut(request.method, 16), route(request), request.status)
+/// Writes `GET /users/<id> 500`: what requests of one kind share.
+fn request_template(request: &Request<'_>, out: &mut String) {
+    out.push_str(cut(request.method, 16));
+    out.push(' ');
+    route(request, out);
+    out.push(' ');
+    let mut status = request.status;
+    let mut digits = [b'0'; 3];
+    for digit in digits.iter_mut().rev() {
+        *digit += (status % 10) as u8;
+        status /= 10;
+    }
+    out.extend(digits.map(char::from));
 }
 
-/// A path with its variable segments masked. What was not found names no route.
-fn route(request: &Request<'_>) -> String {
+/// Writes a path with its variable segments masked. What was not found names no route.
+fn route(request: &Request<'_>, out: &mut String) {
     if request.status == 404 || request.status == 400 {
-        return "<path>".to_owned();
+        out.push_str("<path>");
+        return;
     }
-    let mut text = String::with_capacity(request.path.len());
     for (index, segment) in request.path.split('/').enumerate() {
         if index > MAX_SEGMENTS {
-            text.push_str("/<path>");
+            out.push_str("/<path>");
             break;
         }
         if index > 0 {
-            text.push('/');
+            out.push('/');
         }
         let bytes = segment.as_bytes();
         let versioned = at(bytes, 0) == b'v'
             && bytes.len() <= 3
             && run_end(bytes, 1, |byte| byte.is_ascii_digit()) == bytes.len();
         let variable = segment.len() > MAX_SEGMENT || bytes.iter().any(u8::is_ascii_digit);
-        if variable && !versioned { text.push_str("<id>") } else { text.push_str(segment) }
+        out.push_str(if variable && !versioned { "<id>" } else { segment });
     }
-    text
 }

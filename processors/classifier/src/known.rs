@@ -43,8 +43,11 @@ impl Known {
     }
 }
 
-/// One slot for each class of severity that the rules tell apart.
-type Slots = [Option<Rc<Known>>; 3];
+/// One slot for each class of severity that the rules tell apart, and two for requests: whether
+/// they report a failure.
+type Slots = [Option<Rc<Known>>; 5];
+/// The first slot of requests.
+const REQUESTS: usize = 3;
 
 #[derive(Default)]
 struct Memory {
@@ -141,24 +144,44 @@ pub(crate) fn of_message(message: &str, severity: Severity, categories: &Categor
         let mut template = std::mem::take(&mut memory.scratch);
         template.clear();
         template::template_into(message, &mut template);
-        let known = memory.known(&template, severity, categories);
+        let class = class_of(severity);
+        let known =
+            memory.known(&template, class, || Known::of_line(&template, severity, categories));
         memory.scratch = template;
         memory.messages.remember(message, class_of(severity), &known);
         known
     })
 }
 
+/// What is known of a request without an exception, by the template that `write` writes; `verdict`
+/// must follow from it.
+pub(crate) fn of_request(
+    failing: bool,
+    verdict: Verdict,
+    write: impl FnOnce(&mut String),
+) -> Rc<Known> {
+    MEMORY.with_borrow_mut(|memory| {
+        let mut template = std::mem::take(&mut memory.scratch);
+        template.clear();
+        write(&mut template);
+        let known = memory.known(&template, REQUESTS + usize::from(failing), || {
+            Known::new(template.clone(), fingerprint::of_line(&template, failing), verdict)
+        });
+        memory.scratch = template;
+        known
+    })
+}
+
 impl Memory {
-    fn known(&mut self, template: &str, severity: Severity, categories: &Categories) -> Rc<Known> {
+    fn known(&mut self, template: &str, class: usize, work_out: impl Fn() -> Known) -> Rc<Known> {
         if template.len() > MAX_TEMPLATE {
-            return Rc::new(Known::of_line(template, severity, categories));
+            return Rc::new(work_out());
         }
-        let class = class_of(severity);
         if let Some(slots) = self.templates.get_mut(template) {
             if let Some(Some(known)) = slots.get(class) {
                 return Rc::clone(known);
             }
-            let known = Rc::new(Known::of_line(template, severity, categories));
+            let known = Rc::new(work_out());
             if let Some(slot) = slots.get_mut(class) {
                 *slot = Some(Rc::clone(&known));
             }
@@ -168,7 +191,7 @@ impl Memory {
         if self.templates.len() >= MAX_REMEMBERED {
             self.templates.clear();
         }
-        let known = Rc::new(Known::of_line(template, severity, categories));
+        let known = Rc::new(work_out());
         let mut slots = Slots::default();
         if let Some(slot) = slots.get_mut(class) {
             *slot = Some(Rc::clone(&known));

@@ -86,6 +86,11 @@ impl Links {
         }
     }
 
+    /// Forgets the link of a pattern; its place in the order is given up when it comes to be the oldest.
+    pub(super) fn forget(&mut self, id: Id) {
+        self.targets.remove(&id);
+    }
+
     /// Every pattern that has a link.
     pub(super) fn ids(&self) -> impl Iterator<Item = Id> {
         self.targets.keys().copied()

@@ -387,6 +387,8 @@ impl PatternTable {
         }
         if root != id {
             self.links.insert(id, root);
+        } else if !shape.plural {
+            self.links.forget(shape.first);
         }
         true
     }

@@ -97,6 +97,8 @@ pub(super) struct Place {
     others: usize,
     /// Whether the word stands in brackets or quotes, as values do.
     wrapped: bool,
+    /// Whether the word is a path, such as a request's route: a service has many that are no values.
+    path: bool,
 }
 
 /// The places of a shape, and how many of its words are no values.
@@ -114,7 +116,14 @@ pub(super) fn places(words: &[&str]) -> (Vec<Place>, usize) {
             let others = words.iter().filter(|word| says(class(word))).count();
             let salt = MAX_PLACES + 1 + usize::from(opening == Opening::Names);
             let key = mix(hash(&words.join(" ")), salt);
-            places.push(Place { key, opening, class: Class::Plain, others, wrapped: false });
+            places.push(Place {
+                key,
+                opening,
+                class: Class::Plain,
+                others,
+                wrapped: false,
+                path: false,
+            });
         }
     }
     let classed = words.iter().zip(&classes).zip(&terms);
@@ -124,8 +133,16 @@ pub(super) fn places(words: &[&str]) -> (Vec<Place>, usize) {
         }
         let key = mix(whole.wrapping_sub(*term), index);
         let others = saying - usize::from(says(*class));
+        let path = word.starts_with('/');
         let wrapped = word.starts_with(['(', '[', '{', '"', '\'']);
-        places.push(Place { key, opening: Opening::Word(index), class: class.0, others, wrapped });
+        places.push(Place {
+            key,
+            opening: Opening::Word(index),
+            class: class.0,
+            others,
+            wrapped,
+            path,
+        });
     }
     (places, constants)
 }
@@ -277,6 +294,7 @@ impl Many {
         let needed = match place.others {
             0 => thresholds.bare_values,
             _ if place.wrapped => thresholds.values,
+            1 if place.path => thresholds.bare_values,
             1 => thresholds.lone_values,
             _ if place.opening == Opening::Word(0) => thresholds.first_values,
             _ if place.opening == Opening::Names => thresholds.names,

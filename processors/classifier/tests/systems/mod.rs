@@ -1,5 +1,6 @@
 //! Statements of made-up programs, in the manner of many kinds of systems, and the values in them.
 //! `{name}` stands for a value of a type.
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 /// What a kind of system writes.
 pub(crate) struct System {
