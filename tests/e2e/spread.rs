@@ -25,7 +25,7 @@ const THRESHOLD: usize = 12;
 const BATCH: usize = 400;
 
 /// Milliseconds after which an event is complete: nothing is cut in two because this machine is busy.
-const FLUSH_MS: u32 = 4000;
+const FLUSH_MS: u32 = 15_000;
 
 /// How often each failure was seen.
 pub(crate) type Counts = BTreeMap<String, usize>;
