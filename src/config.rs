@@ -202,6 +202,10 @@ impl Config {
     fn check(&self) -> Result<()> {
         RetryPolicy::new(self.retry.clone()).context("retry")?;
         self.nodes(clock::now_micros())?;
+        self.classifier.check().map_err(|mistakes| {
+            let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+            anyhow!(lines.join("\n"))
+        })?;
         let topology = pipeline(&self.profile()).context("partitions and topology")?;
         if let Some(problem) = validate(&topology).first() {
             bail!("partitions and topology: {problem}");

@@ -103,6 +103,7 @@ fn a_typo_is_refused_with_what_was_meant() {
         ("[[nodes]]\nname = \"x\"", "node"),
         ("[[node]]\nname = \"x\"\nsources = []\nrepo = \"y\"", "repository"),
         ("engine = \"kafak\"", "kafka"),
+        ("[[classifier.rules]]\nname = \"a\"\nmatch = { mesage = \"*\" }", "message"),
     ];
     for (text, meant) in cases {
         let error = format!("{:#}", parse(text).unwrap_err());
@@ -118,6 +119,10 @@ fn bounds_that_contradict_each_other_are_refused() {
         ("[retry]\nmultiplier = 0.5", "multiplier is 0.5"),
         ("[partitions]\ndefault = 0", "default has 0 partitions, wanted 1 to 1024"),
         ("[partitions]\ndecisions = 3", "change-requester needs proposed-changes and decisions"),
+        (
+            "[[classifier.rules]]\nname = \"a\"\nmatch = { message = \"*\" }",
+            "rule `a`: match = \"\": say what to do",
+        ),
         (
             "engine = \"kafka\"\n[limits]\ndrain = \"25s\"",
             "kafka.session_timeout is 30s, wanted more than 30s, which a stop may take: limits.drain, 25s,",

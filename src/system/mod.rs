@@ -94,6 +94,9 @@ impl System {
         }
 
         let metrics = Metrics::new()?;
+        for stage in &stages {
+            stage.show(&metrics)?;
+        }
         let health = Health::new();
         let deps = StageDeps {
             engine: ground.engine.clone(),

@@ -10,6 +10,7 @@ use hephaestus_model_engine::{ModelProvider, PlaybookProvider};
 use hephaestus_pipeline::{
     runtime::{StageConfig, StageDeps, StageError, run_stage},
     stage::{Failure, Stage},
+    telemetry::metrics::{Metrics, MetricsError},
 };
 use hephaestus_proposer::Proposer;
 use hephaestus_schemas::codec::Codec;
@@ -76,6 +77,18 @@ impl Ready {
             Self::Proposer(stage) => register(stage.as_ref(), codec).await,
             Self::ChangeRequester(stage) => register(stage.as_ref(), codec).await,
         }
+    }
+
+    /// Shows the metrics that it has of its own.
+    ///
+    /// # Errors
+    /// Where two of them clash, which is a fault of the program.
+    pub(super) fn show(&self, metrics: &Metrics) -> Result<(), MetricsError> {
+        let own = match self {
+            Self::Classifier(stage) => stage.metrics(),
+            Self::Analyzer(_) | Self::Proposer(_) | Self::ChangeRequester(_) => Vec::new(),
+        };
+        own.into_iter().try_for_each(|metric| metrics.add(metric))
     }
 
     /// Starts it.

@@ -106,6 +106,14 @@ impl Metrics {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Shows a metric that a stage has of its own; its labels come from code or configuration, never from a record.
+    ///
+    /// # Errors
+    /// Where another has its name, which is a fault of the program.
+    pub fn add(&self, metric: Box<dyn Collector>) -> Result<(), MetricsError> {
+        Ok(self.inner.registry.register(metric)?)
+    }
+
     /// The metrics of one session of a stage, their labels looked up once.
     ///
     /// Sessions of one stage add to the same metrics, gauges too.

@@ -14,6 +14,9 @@ use hephaestus_schemas::{Exception, Severity};
 
 use rules::{RULES, Scope};
 
+/// Category of what opens no incident.
+pub(crate) const NOISE: &str = "noise";
+
 /// The rules, compiled; built once.
 #[derive(Debug, Clone)]
 pub(crate) struct Categories {
@@ -54,6 +57,9 @@ impl Categories {
         if severity >= Severity::Error {
             return ("defect", "an error without a cause that is known");
         }
+        if !failing && is_drawn(template) {
+            return (NOISE, "a line without words, as banners are drawn");
+        }
         ("activity", "no rule applies")
     }
 
@@ -73,15 +79,21 @@ impl Categories {
         ("defect", "an exception without a cause that is known")
     }
 
-    /// Category of a request, by its status.
-    pub(crate) fn of_request(&self, status: u16) -> Verdict {
+    /// Category of a request, by its status and its template (`GET /path 200`).
+    pub(crate) fn of_request(&self, template: &str, status: u16) -> Verdict {
+        const CHECKS: [&str; 7] =
+            ["/health", "/healthz", "/healthcheck", "/livez", "/readyz", "/ping", "/heartbeat"];
+        let path = template.rsplit_once(' ').map_or(template, |(path, _)| path);
         match status {
             401 | 403 => ("security", "a request was refused"),
             502..=504 => ("dependency", "a server behind this one failed"),
             500.. => ("defect", "a request failed in the server"),
             429 => ("resource", "a client sends too many requests"),
-            400.. => ("noise", "a request that the client got wrong"),
-            _ => ("noise", "a request that went well"),
+            400.. => (NOISE, "a request that the client got wrong"),
+            _ if CHECKS.iter().any(|check| path.ends_with(check)) => {
+                (NOISE, "a health check")
+            }
+            _ => (NOISE, "a request that went well"),
         }
     }
 
@@ -104,6 +116,15 @@ impl Categories {
         let rule = RULES.get(first?)?;
         Some((rule.category, rule.reason))
     }
+}
+
+/// Whether a line is drawn rather than written: no variable in it, and hardly a letter.
+fn is_drawn(template: &str) -> bool {
+    const MIN_STROKES: usize = 3;
+    let is_letter = |c: &char| c.is_alphanumeric();
+    let strokes = template.chars().filter(|c| !c.is_whitespace()).count();
+    let letters = template.chars().filter(is_letter).count();
+    strokes >= MIN_STROKES && letters * 4 <= strokes && !template.contains('<')
 }
 
 #[cfg(test)]
@@ -145,5 +166,55 @@ mod tests {
         );
         assert_eq!(categories.of_line("GET /healthz", Severity::Info).0, "noise");
         assert_eq!(categories.of_line("something odd", Severity::Error).0, "defect");
+    }
+
+    #[test]
+    fn what_tells_nothing_is_noise() {
+        let categories = Categories::default();
+        let lines = [
+            ("GET /readyz", "a health check"),
+            ("liveness: healthcheck ok", "a health check"),
+            (":: Spring Boot ::  (v<num>)", "a banner"),
+            ("Copyright (c) Acme, all rights reserved", "a banner"),
+            (
+                r" \\/  ___)| |_)| | | | | || (_| |  ) ) ) )",
+                "a line without words, as banners are drawn",
+            ),
+            ("==========", "a line without words, as banners are drawn"),
+        ];
+        for (line, reason) in lines {
+            assert_eq!(categories.of_line(line, Severity::Info), (NOISE, reason), "{line}");
+            assert_ne!(categories.of_line(line, Severity::Error).0, NOISE, "{line}");
+        }
+        for line in ["job done", "a -> b", "| <num> | <num> |", "ok"] {
+            assert_ne!(categories.of_line(line, Severity::Info).0, NOISE, "{line}");
+        }
+    }
+
+    #[test]
+    fn requests_are_told_apart_by_how_they_ended() {
+        let categories = Categories::default();
+        let of = |path: &str, status: u16| {
+            categories.of_request(&format!("GET {path} {status}"), status)
+        };
+        assert_eq!(of("/cart", 200), (NOISE, "a request that went well"));
+        assert_eq!(of("/actuator/health", 204), (NOISE, "a health check"));
+        assert_eq!(of("/cart", 404), (NOISE, "a request that the client got wrong"));
+        assert_eq!(of("/cart", 401).0, "security");
+        assert_eq!(of("/cart", 429).0, "resource");
+        assert_eq!(of("/health", 503).0, "dependency");
+        assert_eq!(of("/health", 500).0, "defect");
+    }
+
+    #[test]
+    fn the_taxonomy_is_documented_reason_by_reason() {
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/categories.md");
+        let docs = std::fs::read_to_string(docs).unwrap_or_default();
+        let row =
+            |category: &str| docs.lines().find(|line| line.starts_with(&format!("| {category} |")));
+        for rule in &RULES {
+            let row = row(rule.category).unwrap_or_default();
+            assert!(row.contains(rule.reason), "{}: {}", rule.category, rule.reason);
+        }
     }
 }

@@ -15,6 +15,7 @@ use crate::exception::{self, Rules};
 use crate::known::{self, Known};
 use crate::mask::Masker;
 use crate::parse::{self, Format, Parsed, Request};
+use crate::rules::{EventRules, Facts};
 use crate::scan::{at, cut, run_end, slice, tail};
 use crate::{culprit, fingerprint, template};
 
@@ -98,8 +99,8 @@ impl View<'_> {
     }
 
     /// What kind of event it is.
-    pub fn category(&self) -> &'static str {
-        self.known.category
+    pub fn category(&self) -> &str {
+        &self.known.category
     }
 
     /// Whether the event reports a failure.
@@ -109,14 +110,7 @@ impl View<'_> {
 
     /// The service it comes from.
     pub fn service(&self) -> &str {
-        let wrapped = self.event.envelope.as_ref().and_then(|envelope| envelope.service.as_deref());
-        match self.parsed.service.as_deref().or(wrapped) {
-            Some(service) => cut(service, MAX_ATTRIBUTE),
-            None => {
-                let end = memchr::memchr(b'/', self.source.as_bytes());
-                slice(self.source, 0, end.unwrap_or(self.source.len()))
-            }
-        }
+        service(&self.parsed, self.event.envelope.as_deref(), self.source)
     }
 
     /// The event as it is published, and its records.
@@ -142,8 +136,8 @@ impl View<'_> {
             timestamp: self.timestamp,
             timestamp_from_record: self.from_record,
             severity: self.severity,
-            category: self.known.category.to_owned(),
-            category_reason: self.known.reason.to_owned(),
+            category: self.known.category.clone().into_owned(),
+            category_reason: self.known.reason.clone().into_owned(),
             attributes: attributes(&self.parsed, self.event.envelope.as_deref()),
             message: self.message.into_owned(),
             exception: self.exception,
@@ -163,6 +157,7 @@ pub struct Classifier {
     masker: Masker,
     rules: Rules,
     categories: Categories,
+    event_rules: EventRules,
 }
 
 impl Classifier {
@@ -170,12 +165,18 @@ impl Classifier {
     pub fn new(config: ClassifierConfig) -> Self {
         let masker = Masker::new(&config.secret_keys);
         let rules = Rules::new(&config.in_app, &config.not_in_app);
-        Self { config, masker, rules, categories: Categories::default() }
+        let event_rules = EventRules::new(&config.rules);
+        Self { config, masker, rules, categories: Categories::default(), event_rules }
     }
 
     /// The settings.
     pub fn config(&self) -> &ClassifierConfig {
         &self.config
+    }
+
+    /// The rules of the configuration, compiled.
+    pub(crate) fn event_rules(&self) -> &EventRules {
+        &self.event_rules
     }
 
     /// Takes a record of `source` (`service/instance/stream`) and returns the events it completes.
@@ -254,7 +255,7 @@ impl Classifier {
                 recalled.unwrap_or_else(|| known::of_message(&message, severity, &self.categories))
             }
             (None, Some(request)) => {
-                let verdict = self.categories.of_request(request.status);
+                let verdict = |template: &str| self.categories.of_request(template, request.status);
                 known::of_request(failing, verdict, |template| request_template(request, template))
             }
             (Some(exception), request) => {
@@ -266,6 +267,12 @@ impl Classifier {
                 let verdict = self.categories.of_exception(exception);
                 Rc::new(Known::new(template, fingerprint::of_exception(exception), verdict))
             }
+        };
+        let known = if self.event_rules.is_empty() {
+            known
+        } else {
+            let service = service(&parsed, wrapped, source);
+            self.ruled(known, &parsed, service, &message, exception.as_ref())
         };
         let culprits =
             exception.as_ref().map(|found| culprit::rank(found, &self.rules)).unwrap_or_default();
@@ -283,6 +290,31 @@ impl Classifier {
             with_context: failing || severity >= Severity::Warn,
             parsed,
         }
+    }
+
+    /// What is known of an event, as the rules of the configuration have it.
+    fn ruled(
+        &self,
+        known: Rc<Known>,
+        parsed: &Parsed<'_>,
+        service: &str,
+        message: &str,
+        exception: Option<&Exception>,
+    ) -> Rc<Known> {
+        let route = parsed.request.as_ref().map(|request| {
+            let mut text = String::new();
+            route(request, &mut text);
+            text
+        });
+        let logger = parsed.attributes.iter().find(|(name, _)| *name == "logger");
+        let facts = Facts {
+            message,
+            service,
+            logger: logger.map(|(_, logger)| cut(logger, MAX_ATTRIBUTE)),
+            exception,
+            route: route.as_deref(),
+        };
+        self.event_rules.apply(&facts, &known).map_or(known, Rc::new)
     }
 
     /// The exception in an event: in a field of its own, or in the text.
@@ -314,6 +346,18 @@ impl Classifier {
             ..Exception::default()
         };
         Some(exception::Found { exception, start: usize::MAX })
+    }
+}
+
+/// The service an event comes from.
+fn service<'a>(parsed: &'a Parsed<'_>, envelope: Option<&'a Envelope>, source: &'a str) -> &'a str {
+    let wrapped = envelope.and_then(|envelope| envelope.service.as_deref());
+    match parsed.service.as_deref().or(wrapped) {
+        Some(service) => cut(service, MAX_ATTRIBUTE),
+        None => {
+            let end = memchr::memchr(b'/', source.as_bytes());
+            slice(source, 0, end.unwrap_or(source.len()))
+        }
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use hephaestus_pipeline::config::HumanDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::parse::Format;
+use crate::rules::{self, RuleConfig, RuleError};
 
 /// How the classifier reads logs; the same for every source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,9 +36,22 @@ pub struct ClassifierConfig {
     pub formats: BTreeMap<String, Format>,
     /// Patterns that one instance remembers in order to learn which of them are one.
     pub max_patterns: usize,
+    /// Time in which events came in and a rule was applied to none of them, after which it is told of.
+    pub idle_rule_after: HumanDuration,
+    /// What is one group, what is not, what is noise, and what belongs in which category.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleConfig>,
 }
 
 impl ClassifierConfig {
+    /// Checks the rules.
+    ///
+    /// # Errors
+    /// Every mistake in every rule.
+    pub fn check(&self) -> Result<(), Vec<RuleError>> {
+        rules::check(&self.rules)
+    }
+
     /// The format that is set for a source.
     pub(crate) fn format_of(&self, source: &str) -> Option<Format> {
         let fits = self.formats.iter().filter(|(start, _)| source.starts_with(start.as_str()));
@@ -58,6 +73,8 @@ impl Default for ClassifierConfig {
             secret_keys: Vec::new(),
             formats: BTreeMap::new(),
             max_patterns: 100_000,
+            idle_rule_after: HumanDuration::from_secs(24 * 3_600),
+            rules: Vec::new(),
         }
     }
 }

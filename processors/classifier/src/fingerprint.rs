@@ -6,7 +6,8 @@ use std::borrow::Cow;
 
 use hephaestus_schemas::{Exception, Frame};
 
-use crate::scan::{at, run_end, slice};
+use crate::scan::{at, run_end, slice, tail};
+use crate::steady::{steady, steady_file};
 use crate::template::template;
 
 /// Hexadecimal digits of a fingerprint.
@@ -34,22 +35,35 @@ pub fn of_exception(exception: &Exception) -> String {
     for link in links() {
         hasher.update(steady(&link.type_name).as_bytes());
         hasher.update(b"\0");
-        let mut keys: Vec<String> = Vec::new();
-        for frame in link.frames.iter().filter(|frame| frame.in_app || !has_app) {
-            let key = frame_key(frame);
-            // Each name counts once: recursion, simple or mutual, does not change the id.
-            if keys.len() < MAX_KEYS && !keys.contains(&key) {
-                keys.push(key);
-            }
-        }
-        for key in &keys {
+        let frames = link.frames.iter().filter(|frame| frame.in_app || !has_app);
+        for key in &frame_keys(frames, ran_out_of_stack(link)) {
             hasher.update(key.as_bytes());
             hasher.update(b"\0");
         }
         if !has_frames {
-            hasher.update(template(&link.message).as_bytes());
+            hasher.update(untyped(&template(&link.message)).as_bytes());
         }
         hasher.update(b"\x01");
+    }
+    finish(&hasher)
+}
+
+/// Fingerprint of everything that a rule puts into one group.
+pub fn of_group(name: &str) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"group\0");
+    hasher.update(name.as_bytes());
+    finish(&hasher)
+}
+
+/// Fingerprint of what a rule keeps apart by these values too.
+pub(crate) fn of_split(fingerprint: &str, values: &[Cow<'_, str>]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"split\0");
+    hasher.update(fingerprint.as_bytes());
+    for value in values {
+        hasher.update(b"\0");
+        hasher.update(value.as_bytes());
     }
     finish(&hasher)
 }
@@ -60,80 +74,61 @@ fn finish(hasher: &blake3::Hasher) -> String {
     hex
 }
 
+/// A template without the kinds of its variables: a long id may look like a time or a card's number by chance.
+fn untyped(template: &str) -> String {
+    let bytes = template.as_bytes();
+    let mut text = String::with_capacity(template.len());
+    let mut copied = 0;
+    for start in memchr::memchr_iter(b'<', bytes) {
+        let in_kind = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b':' | b'-' | b'_');
+        let end = run_end(bytes, start + 1, in_kind);
+        if end > start + 1 && at(bytes, end) == b'>' {
+            text.push_str(slice(template, copied, start));
+            text.push_str("<*>");
+            copied = end + 1;
+        }
+    }
+    text.push_str(tail(template, copied));
+    text
+}
+
+/// What names the frames. Each name counts once: recursion, simple or mutual, does not change the id. Where the stack
+/// ran out, the frame in which it did is chance: those that recur count, in no order.
+fn frame_keys<'a>(frames: impl Iterator<Item = &'a Frame>, endless: bool) -> Vec<String> {
+    let mut keys: Vec<(String, bool)> = Vec::new();
+    for frame in frames {
+        let key = frame_key(frame);
+        if let Some((_, recurs)) = keys.iter_mut().find(|(known, _)| *known == key) {
+            *recurs = true;
+        } else if keys.len() < MAX_KEYS {
+            keys.push((key, false));
+        }
+    }
+    if endless && keys.iter().any(|(_, recurs)| *recurs) {
+        keys.retain(|(_, recurs)| *recurs);
+        keys.sort_unstable();
+    }
+    keys.into_iter().map(|(key, _)| key).collect()
+}
+
+/// Whether an exception says that calls went too deep.
+fn ran_out_of_stack(exception: &Exception) -> bool {
+    const TYPES: [&str; 3] = ["StackOverflow", "RecursionError", "SystemStackError"];
+    const MESSAGES: [&str; 4] =
+        ["Maximum call stack", "too much recursion", "stack overflow", "stack exceeds"];
+    TYPES.iter().any(|name| exception.type_name.contains(name))
+        || MESSAGES.iter().any(|words| exception.message.contains(words))
+}
+
 /// What names a frame: module, or else the file's base name, and function.
 fn frame_key(frame: &Frame) -> String {
     let file = frame.file.as_deref().unwrap_or("");
     let place = match frame.module.as_deref() {
         Some(module) => steady(module),
-        None => Cow::Borrowed(file.rsplit(['/', '\\']).next().unwrap_or("")),
+        None => steady_file(file.rsplit(['/', '\\']).next().unwrap_or("")),
     };
     let function = steady(frame.function.as_deref().unwrap_or(""));
     format!("{place}\u{1f}{function}")
-}
-
-/// A name without what compilers and runtimes number: `$$Lambda$12/0x…`, `Outer$1`, `func1.2`,
-/// `::h0123456789abcdef`, `GeneratedMethodAccessor4`.
-fn steady(name: &str) -> Cow<'_, str> {
-    let name = without_hash(name);
-    let generated = name.contains('$') || name.contains(".func") || name.contains("Generated");
-    if !generated {
-        return Cow::Borrowed(name);
-    }
-    let bytes = name.as_bytes();
-    let mut text = String::with_capacity(name.len());
-    let mut pos = 0;
-    while pos < bytes.len() {
-        let rest = slice(name, pos, bytes.len());
-        if rest.starts_with("$$Lambda") {
-            text.push_str("$$Lambda");
-            pos = run_end(bytes, pos, |byte| byte != b'.' && byte != b' ');
-            continue;
-        }
-        let next = at(bytes, pos + 1);
-        if rest.starts_with("$$") && rest.len() > 2 && is_hexadecimal_part(rest) {
-            pos = run_end(bytes, pos + 2, |byte| byte.is_ascii_hexdigit());
-            continue;
-        }
-        let numbered =
-            ["$Proxy", ".func", "GeneratedMethodAccessor", "GeneratedConstructorAccessor"]
-                .iter()
-                .find(|start| rest.starts_with(**start));
-        if let Some(start) = numbered {
-            text.push_str(start);
-            pos = run_end(bytes, pos + start.len(), |byte| {
-                byte.is_ascii_digit() || (byte == b'.' && *start == ".func")
-            });
-            continue;
-        }
-        if at(bytes, pos) == b'$' && next.is_ascii_digit() {
-            text.push('$');
-            pos = run_end(bytes, pos + 1, |byte| byte.is_ascii_digit());
-            continue;
-        }
-        let end = run_end(bytes, pos + 1, |byte| !matches!(byte, b'$' | b'.' | b'G'));
-        text.push_str(slice(name, pos, end));
-        pos = end;
-    }
-    Cow::Owned(text)
-}
-
-/// `$$` and nothing but hexadecimal digits up to the next `$`, `.` or the end.
-fn is_hexadecimal_part(rest: &str) -> bool {
-    let bytes = rest.as_bytes();
-    let end = run_end(bytes, 2, |byte| byte.is_ascii_hexdigit());
-    end > 5 && matches!(at(bytes, end), 0 | b'$' | b'.')
-}
-
-/// Without the hash that the Rust compiler appends to symbols.
-fn without_hash(name: &str) -> &str {
-    match name.rsplit_once("::h") {
-        Some((rest, hash))
-            if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
-        {
-            rest
-        }
-        _ => name,
-    }
 }
 
 #[cfg(test)]
@@ -173,17 +168,18 @@ mod tests {
     }
 
     #[test]
-    fn generated_names_are_steady() {
-        for (a, b) in [
-            ("com.x.A$$Lambda$14/0x0000000800c3a840", "com.x.A$$Lambda$99/0x1"),
-            ("main.serve.func1.2", "main.serve.func3"),
-            ("com.sun.proxy.$Proxy12", "com.sun.proxy.$Proxy7"),
-            ("app::run::h0123456789abcdef", "app::run::hfedcba9876543210"),
-            ("a.B$$EnhancerBySpringCGLIB$$1a2b3c4d", "a.B$$EnhancerBySpringCGLIB$$99aabbcc"),
-            ("sun.reflect.GeneratedMethodAccessor4", "sun.reflect.GeneratedMethodAccessor51"),
-        ] {
-            assert_eq!(steady(a), steady(b));
-        }
-        assert_ne!(steady("a.Step1"), steady("a.Step2"));
+    fn where_a_stack_runs_out_is_chance() {
+        let endless = |names: &[&str]| {
+            let frames = names.iter().map(|name| frame("a.B", name, 1, true)).collect();
+            of_exception(&Exception {
+                type_name: "java.lang.StackOverflowError".to_owned(),
+                frames,
+                ..Exception::default()
+            })
+        };
+        let in_f = endless(&["f", "g", "f", "g", "f"]);
+        assert_eq!(in_f, endless(&["g", "f", "g", "f", "main"]));
+        assert_eq!(in_f, endless(&["helper", "f", "g", "f", "g"]));
+        assert_ne!(in_f, endless(&["f", "h", "f", "h"]));
     }
 }

@@ -1,6 +1,7 @@
 //! What depends on a template alone, remembered: hashes and category rules run once a template.
 //! Promises: bounded memory on each thread; a pure function of the template and the severity.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -26,13 +27,14 @@ pub(crate) struct Known {
     pub(crate) template: String,
     pub(crate) pattern_id: String,
     pub(crate) fingerprint: String,
-    pub(crate) category: &'static str,
-    pub(crate) reason: &'static str,
+    pub(crate) category: Cow<'static, str>,
+    pub(crate) reason: Cow<'static, str>,
 }
 
 impl Known {
     pub(crate) fn new(template: String, fingerprint: String, (category, reason): Verdict) -> Self {
         let pattern_id = template::pattern_id(&template);
+        let (category, reason) = (Cow::Borrowed(category), Cow::Borrowed(reason));
         Self { template, pattern_id, fingerprint, category, reason }
     }
 
@@ -153,11 +155,10 @@ pub(crate) fn of_message(message: &str, severity: Severity, categories: &Categor
     })
 }
 
-/// What is known of a request without an exception, by the template that `write` writes; `verdict`
-/// must follow from it.
+/// What is known of a request without an exception, by the template that `write` writes.
 pub(crate) fn of_request(
     failing: bool,
-    verdict: Verdict,
+    verdict: impl Fn(&str) -> Verdict,
     write: impl FnOnce(&mut String),
 ) -> Rc<Known> {
     MEMORY.with_borrow_mut(|memory| {
@@ -165,7 +166,7 @@ pub(crate) fn of_request(
         template.clear();
         write(&mut template);
         let known = memory.known(&template, REQUESTS + usize::from(failing), || {
-            Known::new(template.clone(), fingerprint::of_line(&template, failing), verdict)
+            Known::new(template.clone(), fingerprint::of_line(&template, failing), verdict(&template))
         });
         memory.scratch = template;
         known

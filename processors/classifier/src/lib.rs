@@ -15,9 +15,11 @@ mod known;
 mod mask;
 mod offline;
 mod parse;
+mod rules;
 mod scan;
 mod severity;
 pub mod stage;
+mod steady;
 pub mod template;
 mod time;
 
@@ -30,3 +32,4 @@ pub use envelope::Envelope;
 pub use mask::{Masked, Masker};
 pub use offline::{Inspected, InspectedEvent, Inspection, Summary};
 pub use parse::{Format, Parsed, Request, parse, parse_as};
+pub use rules::{MatchConfig, RuleConfig, RuleError};

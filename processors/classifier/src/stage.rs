@@ -25,7 +25,9 @@ use hephaestus_schemas::{
     codec::{Codec, EncodeError},
     topics,
 };
+use prometheus::core::Collector;
 
+use crate::rules::Idle;
 use crate::scan::cut;
 use crate::{Classifier, ClassifierConfig, Event, Format, PatternTable, RawLine, SourceState};
 
@@ -49,6 +51,7 @@ pub struct ClassifierStage {
     raw_logs: Arc<str>,
     /// A format that is not known was told of: once is enough for the log.
     told_of_format: AtomicBool,
+    idle: Mutex<Idle>,
 }
 
 impl ClassifierStage {
@@ -61,6 +64,27 @@ impl ClassifierStage {
             learned: Arc::new(Learned(Mutex::new(inner))),
             raw_logs: topics::RAW_LOGS.into(),
             told_of_format: AtomicBool::new(false),
+            idle: Mutex::default(),
+        }
+    }
+
+    /// The metrics of this stage beside those that every stage has.
+    pub fn metrics(&self) -> Vec<Box<dyn Collector>> {
+        let rules = self.classifier.event_rules().metric();
+        rules.into_iter().map(|metric| Box::new(metric) as Box<dyn Collector>).collect()
+    }
+
+    /// Tells of rules that match nothing for long.
+    fn look_at_rules(&self) {
+        let rules = self.classifier.event_rules();
+        if rules.is_empty() {
+            return;
+        }
+        let patience = self.classifier.config().idle_rule_after;
+        let patience_ms = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        for rule in idle.look(rules, patience_ms, clock::now_ms()) {
+            tracing::warn!(rule, %patience, "rule has matched nothing for long; is it still needed?");
         }
     }
 
@@ -81,6 +105,9 @@ impl ClassifierStage {
     }
 
     fn emit(&self, events: Vec<Event>, partition: u32, effects: &mut Effects<Written>) {
+        if !events.is_empty() {
+            self.look_at_rules();
+        }
         for event in events {
             let mut origins = Origins::default();
             for (first, last) in event.runs() {

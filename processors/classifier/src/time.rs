@@ -73,7 +73,8 @@ fn digits(bytes: &[u8], pos: usize, max: usize) -> (i64, usize) {
         if !byte.is_ascii_digit() {
             break;
         }
-        value = value * 10 + i64::from(byte - b'0');
+        // An id may be a digit longer than any epoch.
+        value = value.saturating_mul(10).saturating_add(i64::from(byte - b'0'));
         count += 1;
     }
     (value, count)

@@ -30,7 +30,7 @@ const fn rule(
 use Scope::{Any, Calm, Failing};
 
 /// The rules, in order.
-pub(super) const RULES: [Rule; 22] = [
+pub(super) const RULES: [Rule; 23] = [
     rule(
         "resource",
         Failing,
@@ -317,6 +317,19 @@ pub(super) const RULES: [Rule; 22] = [
             "heartbeat",
             "keepalive",
             "keep-alive",
+        ],
+    ),
+    rule(
+        "noise",
+        Calm,
+        "a banner",
+        &[
+            ":: spring boot ::",
+            "powered by ",
+            "all rights reserved",
+            "copyright (c)",
+            "copyright ©",
+            "licensed under",
         ],
     ),
     rule(
