@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
+use hephaestus_analyzer::AnalyzerConfig;
 use hephaestus_classifier::ClassifierConfig;
 use hephaestus_gateway::http::GatewayLimits;
 use hephaestus_node_manager::NodeConfig;
@@ -83,6 +84,8 @@ pub(crate) struct Config {
     pub(crate) retry: RetrySettings,
     /// How the classifier reads logs.
     pub(crate) classifier: ClassifierConfig,
+    /// How the analyzer is bounded.
+    pub(crate) analyzer: AnalyzerConfig,
     /// Nodes to watch.
     pub(crate) node: Vec<NodeConfig>,
 }
@@ -105,6 +108,7 @@ impl Default for Config {
             retention: Retention::default(),
             retry: RetrySettings::default(),
             classifier: ClassifierConfig::default(),
+            analyzer: AnalyzerConfig::default(),
             node: Vec::new(),
         }
     }

@@ -93,4 +93,7 @@ pub struct Analysis {
     /// Evidence for the cause.
     #[serde(default)]
     pub evidence: Vec<Evidence>,
+    /// The signal that opened the incident: `new-pattern`, `rate` or `silence`; empty where failures crossed the threshold.
+    #[serde(default)]
+    pub signal: String,
 }

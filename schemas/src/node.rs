@@ -70,12 +70,31 @@ pub struct Node {
     pub mode: Mode,
     /// Policy.
     pub policy: Policy,
+    /// Which signals open incidents beside errors: `new-pattern`, `rate`, `silence`.
+    #[serde(default)]
+    pub signals: Vec<String>,
+    /// Lowest severity of patterns whose novelty and rate are watched.
+    #[serde(default = "default_signal_level")]
+    pub signal_level: Severity,
+    /// Milliseconds after the last change of the node in which every pattern counts as known.
+    #[serde(default = "default_signal_warm_up_ms")]
+    pub signal_warm_up_ms: i64,
     /// Health.
     pub status: NodeStatus,
     /// When it was first registered, in microseconds since 1970 UTC.
     pub registered_at: i64,
     /// When this state was written, in microseconds since 1970 UTC.
     pub updated_at: i64,
+}
+
+/// The default of [`Node::signal_level`], as the schema gives it.
+fn default_signal_level() -> Severity {
+    Severity::Warn
+}
+
+/// The default of [`Node::signal_warm_up_ms`], as the schema gives it: a day.
+fn default_signal_warm_up_ms() -> i64 {
+    86_400_000
 }
 
 /// How an action ended.

@@ -56,7 +56,10 @@ pub(super) fn make(names: &[String], config: &Config) -> Result<Vec<Ready>> {
             "classifier" => {
                 Ready::Classifier(Arc::new(ClassifierStage::new(config.classifier.clone())))
             }
-            "analyzer" => Ready::Analyzer(Arc::new(Analyzer::new(provider.clone(), secret_keys))),
+            "analyzer" => {
+                let analyzer = Analyzer::with(config.analyzer, provider.clone(), secret_keys);
+                Ready::Analyzer(Arc::new(analyzer))
+            }
             "proposer" => Ready::Proposer(Arc::new(Proposer::new(provider.clone(), secret_keys))),
             _ => Ready::ChangeRequester(Arc::new(ChangeRequester)),
         });
@@ -86,7 +89,8 @@ impl Ready {
     pub(super) fn show(&self, metrics: &Metrics) -> Result<(), MetricsError> {
         let own = match self {
             Self::Classifier(stage) => stage.metrics(),
-            Self::Analyzer(_) | Self::Proposer(_) | Self::ChangeRequester(_) => Vec::new(),
+            Self::Analyzer(stage) => stage.metrics(),
+            Self::Proposer(_) | Self::ChangeRequester(_) => Vec::new(),
         };
         own.into_iter().try_for_each(|metric| metrics.add(metric))
     }

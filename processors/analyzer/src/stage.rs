@@ -9,8 +9,9 @@ use hephaestus_model_engine::{
 };
 use hephaestus_node_manager::NodeTable;
 use hephaestus_pipeline::{
+    clock,
     record::{ORIGIN, Record},
-    stage::{Effects, Failure, Output, Stage, StageSpec, State, register_value},
+    stage::{Effects, Failure, Output, Stage, StageSpec, State, Timer, register_value},
     table::Table,
 };
 use hephaestus_repository_service::{
@@ -21,9 +22,13 @@ use hephaestus_schemas::{
     codec::{Codec, EncodeError},
     topics,
 };
+use prometheus::core::Collector;
 
 use crate::{
-    evidence,
+    AnalyzerConfig, evidence,
+    follow::{Follower, LOOK, Placed, Stopped, Told},
+    history::{History, Signal},
+    signal,
     window::{Crossing, FingerprintState, Incident, Sample, Seen, incident_id, origins},
 };
 
@@ -48,19 +53,35 @@ pub struct Analyzer {
     provider: Arc<dyn ModelProvider>,
     files: Arc<FileLists>,
     masker: Masker,
+    follower: Follower,
 }
 
 impl Analyzer {
     /// An analyzer that asks `provider`.
     /// Names of `secret_keys` hold secrets in source too.
     pub fn new(provider: Arc<dyn ModelProvider>, secret_keys: &[String]) -> Self {
+        Self::with(AnalyzerConfig::default(), provider, secret_keys)
+    }
+
+    /// The same, with these bounds.
+    pub fn with(
+        config: AnalyzerConfig,
+        provider: Arc<dyn ModelProvider>,
+        secret_keys: &[String],
+    ) -> Self {
         Self {
             nodes: Table::new(topics::NODES),
             owners: Mutex::new((0, Arc::new(NodeTable::new()))),
             provider,
             files: Arc::new(FileLists::new()),
             masker: Masker::new(secret_keys),
+            follower: Follower::new(config.max_followed),
         }
+    }
+
+    /// The metrics of this stage beside those that every stage has.
+    pub fn metrics(&self) -> Vec<Box<dyn Collector>> {
+        self.follower.metrics()
     }
 
     /// The table of nodes, to be filled by the runtime or a test.
@@ -109,7 +130,7 @@ impl Analyzer {
                 format!("{}\n\nThe source could not be looked at: {problem}.", finding.cause);
         }
         Ok(Analysis {
-            incident_id: incident_id(&node.id, &event.fingerprint, crossing),
+            incident_id: incident_id(&node.id, &event.fingerprint, "", crossing.opened_at),
             fingerprint: event.fingerprint.clone(),
             node: node.id.clone(),
             repository: node.repository.clone(),
@@ -131,7 +152,34 @@ impl Analyzer {
             exception: event.exception.clone(),
             culprits: event.culprits.clone(),
             evidence: evidence::collect(event, samples, &source.excerpts, &self.masker),
+            signal: String::new(),
         })
+    }
+
+    /// Follows the pattern of an event where its node asks for signals.
+    fn follow(
+        &self,
+        record: &Record,
+        node: &Node,
+        placed: Placed<'_>,
+        state: &mut FingerprintState,
+        effects: &mut Effects<Written>,
+    ) {
+        let (told, look_ms) = self.follower.observe(node, placed, state, clock::now_ms());
+        if let Some(look_ms) = look_ms {
+            effects.set_timer(LOOK, look_ms);
+        }
+        let Some(history) = state.nodes.get(&node.id).and_then(|window| window.history.as_ref())
+        else {
+            return;
+        };
+        let place = (&*record.topic, record.partition);
+        for (signal, offset) in told {
+            let stopped = matches!(signal, Signal::Silence { .. });
+            let event = (!stopped).then_some(placed.event);
+            let fingerprint = &placed.event.fingerprint;
+            emit_signal(node, fingerprint, history, ((signal, offset), event), place, effects);
+        }
     }
 
     async fn read_source(&self, node: &Node, event: &ClassifiedLog) -> Result<Source, Failure> {
@@ -155,6 +203,28 @@ impl Analyzer {
             Err(error) => Ok(Source::unreadable(&error)),
         }
     }
+}
+
+/// Writes the analysis of a signal that is about one record of a topic's partition.
+fn emit_signal(
+    node: &Node,
+    fingerprint: &str,
+    history: &History,
+    told: (Told, Option<&ClassifiedLog>),
+    (topic, partition): (&str, u32),
+    effects: &mut Effects<Written>,
+) {
+    let ((signal, offset), event) = told;
+    let about = origins(topic, partition, &[offset]);
+    let analysis = signal::analysis(node, fingerprint, history, &signal, (&about, event));
+    tracing::info!(
+        incident = analysis.incident_id,
+        node = node.id,
+        fingerprint,
+        signal = signal.name(),
+        "incident opened"
+    );
+    effects.emit_from(Written(analysis), about);
 }
 
 /// What was read of the repository.
@@ -225,7 +295,9 @@ impl State for FingerprintState {
         let samples = self.nodes.values().flat_map(|window| &window.samples);
         let texts: usize = samples.map(|sample| sample.text.len() + sample.origin.len()).sum();
         let seen: usize = self.nodes.values().map(|window| window.seen.len()).sum();
-        texts + seen * size_of::<Seen>() + self.nodes.len() * 128
+        let histories = self.nodes.values().filter_map(|window| window.history.as_ref());
+        let followed: usize = histories.map(History::weight).sum();
+        texts + seen * size_of::<Seen>() + followed + self.nodes.len() * 128
     }
 }
 
@@ -276,10 +348,14 @@ impl Stage for Analyzer {
         state: &mut FingerprintState,
         effects: &mut Effects<Written>,
     ) -> Result<(), Failure> {
+        let at = believable(event.timestamp, record.timestamp_ms);
+        self.follower.hear(at.min(record.timestamp_ms.saturating_mul(1_000)));
         if event.category == NOISE {
             return Ok(());
         }
         let Some(node) = self.owner_of(&event.source) else { return Ok(()) };
+        let placed = Placed { event: &event, at, offset: record.offset };
+        self.follow(record, &node, placed, state, effects);
         if event.severity < node.policy.threshold_level {
             return Ok(());
         }
@@ -288,11 +364,7 @@ impl Stage for Analyzer {
             origin: raw_origin.unwrap_or_else(|| record.origin().to_string()),
             text: evidence::event_text(&event),
         };
-        let seen = Seen {
-            at: believable(event.timestamp, record.timestamp_ms),
-            offset: record.offset,
-            severity: event.severity,
-        };
+        let seen = Seen { at, offset: record.offset, severity: event.severity };
         let window = state.nodes.entry(node.id.clone()).or_default();
         let Some(crossing) = window.observe(seen, sample, &node.policy) else { return Ok(()) };
 
@@ -308,6 +380,26 @@ impl Stage for Analyzer {
         window.open(Incident { id: analysis.incident_id.clone(), opened_at: crossing.opened_at });
         let made_from = origins(&record.topic, record.partition, &crossing.offsets);
         effects.emit_from(Written(analysis), made_from);
+        Ok(())
+    }
+
+    async fn on_timer(
+        &self,
+        timer: &Timer,
+        state: &mut FingerprintState,
+        effects: &mut Effects<Written>,
+    ) -> Result<(), Failure> {
+        let node_of = |id: &str| self.nodes.get(id).map(|node| node.as_ref().clone());
+        let now_ms = clock::now_ms();
+        let (stopped, look_ms) = self.follower.look(&timer.key, state, node_of, now_ms);
+        if let Some(look_ms) = look_ms {
+            effects.set_timer(LOOK, look_ms);
+        }
+        let fingerprint = String::from_utf8_lossy(&timer.key);
+        let place = (topics::CLASSIFIED_LOGS, timer.partition);
+        for Stopped { node, history, told } in stopped {
+            emit_signal(&node, &fingerprint, &history, (told, None), place, effects);
+        }
         Ok(())
     }
 }

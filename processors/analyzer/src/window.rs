@@ -9,6 +9,8 @@ use hephaestus_pipeline::record::{Origin, Origins};
 use hephaestus_schemas::{Policy, Severity};
 use serde::{Deserialize, Serialize};
 
+use crate::history::History;
+
 /// How many windows behind the newest event an event still counts.
 pub const LATENESS_WINDOWS: i64 = 4;
 /// Most events remembered: a window that holds this many has crossed any threshold worth setting.
@@ -56,6 +58,9 @@ pub struct NodeWindow {
     pub samples: Vec<Sample>,
     /// The latest incident.
     pub incident: Option<Incident>,
+    /// What is usual, where the node's signals are watched for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
 }
 
 /// A threshold that was crossed.
@@ -141,14 +146,16 @@ impl NodeWindow {
     }
 }
 
-/// Id of an incident: the same for the same failure, node and crossing.
-pub fn incident_id(node: &str, fingerprint: &str, crossing: &Crossing) -> String {
+/// Id of an incident: the same for the same failure, node, signal (empty where failures crossed the threshold) and time
+/// (microseconds since 1970 UTC).
+pub fn incident_id(node: &str, fingerprint: &str, signal: &str, opened_at: i64) -> String {
     let mut hasher = blake3::Hasher::new();
     for part in [node, fingerprint] {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part.as_bytes());
     }
-    hasher.update(&crossing.opened_at.to_le_bytes());
+    hasher.update(&opened_at.to_le_bytes());
+    hasher.update(signal.as_bytes());
     let hash = hasher.finalize().to_hex();
     format!("inc-{}", hash.get(..16).unwrap_or_default())
 }
@@ -170,6 +177,13 @@ pub fn origins(topic: &str, partition: u32, offsets: &[u64]) -> Origins {
 pub struct FingerprintState {
     /// By node id.
     pub nodes: BTreeMap<String, NodeWindow>,
+    /// When the histories are looked at again, in milliseconds since 1970 UTC; nought where there is none.
+    #[serde(default, skip_serializing_if = "is_nought")]
+    pub look_ms: i64,
+}
+
+fn is_nought(number: &i64) -> bool {
+    *number == 0
 }
 
 #[cfg(test)]

@@ -18,7 +18,9 @@ pub const MAX_NODES: usize = 10_000;
 pub const MAX_NAME_BYTES: usize = 100;
 /// Most globs of one list.
 pub const MAX_GLOBS: usize = 100;
-/// Longest window and cooldown, in milliseconds: 30 days.
+/// Signals that may open incidents beside errors.
+pub const SIGNALS: [&str; 3] = ["new-pattern", "rate", "silence"];
+/// Longest window, cooldown and warm-up, in milliseconds: 30 days.
 pub const MAX_DURATION_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
 /// One `[[node]]` entry of the configuration.
@@ -65,6 +67,15 @@ pub struct NodeConfig {
     /// Lowest confidence, from 0 to 1, at which `deploy` opens a change request alone.
     #[serde(default = "default_min_confidence")]
     pub min_confidence: f64,
+    /// Signals that open incidents beside errors: `new-pattern`, `rate`, `silence`.
+    #[serde(default)]
+    pub signals: Vec<String>,
+    /// Lowest severity of patterns whose novelty and rate are watched.
+    #[serde(default = "default_signal_level")]
+    pub signal_level: String,
+    /// Time after a change of the node in which every pattern counts as known: `24h`.
+    #[serde(default = "default_signal_warm_up")]
+    pub signal_warm_up: String,
 }
 
 fn default_base_branch() -> String {
@@ -101,6 +112,14 @@ fn default_max_files() -> i32 {
 
 fn default_max_changed_lines() -> i32 {
     60
+}
+
+fn default_signal_level() -> String {
+    Severity::Warn.as_str().to_owned()
+}
+
+fn default_signal_warm_up() -> String {
+    "24h".to_owned()
 }
 
 fn default_min_confidence() -> f64 {
@@ -189,7 +208,7 @@ impl Check {
         self.source_root(&entry.source_root);
         let mode = self.mode(&entry.mode);
         let policy = Policy {
-            threshold_level: self.severity(&entry.threshold_level),
+            threshold_level: self.severity("threshold_level", &entry.threshold_level),
             threshold_count: self.count("threshold_count", entry.threshold_count),
             threshold_window_ms: self.duration("threshold_window", &entry.threshold_window, 1),
             cooldown_ms: self.duration("cooldown", &entry.cooldown, 0),
@@ -198,6 +217,9 @@ impl Check {
             max_changed_lines: self.positive("max_changed_lines", entry.max_changed_lines),
             min_confidence: self.confidence(entry.min_confidence),
         };
+        self.signals(&entry.signals);
+        let signal_level = self.severity("signal_level", &entry.signal_level);
+        let signal_warm_up_ms = self.duration("signal_warm_up", &entry.signal_warm_up, 0);
         if !self.errors.is_empty() {
             return Err(self.errors);
         }
@@ -209,6 +231,9 @@ impl Check {
             source_root: entry.source_root.clone(),
             mode,
             policy,
+            signals: entry.signals.clone(),
+            signal_level,
+            signal_warm_up_ms,
             status: NodeStatus::Registered,
             registered_at: now_micros,
             updated_at: now_micros,
@@ -294,7 +319,17 @@ impl Check {
         }
     }
 
-    fn severity(&mut self, level: &str) -> Severity {
+    fn signals(&mut self, signals: &[String]) {
+        for (position, signal) in signals.iter().enumerate() {
+            if !SIGNALS.contains(&signal.as_str()) {
+                self.wrong("signals", signal, "use \"new-pattern\", \"rate\" and \"silence\"");
+            } else if signals.iter().take(position).any(|other| other == signal) {
+                self.wrong("signals", signal, "name it once");
+            }
+        }
+    }
+
+    fn severity(&mut self, field: &'static str, level: &str) -> Severity {
         let known = [
             Severity::Trace,
             Severity::Debug,
@@ -308,7 +343,7 @@ impl Check {
                 return severity;
             }
         }
-        self.wrong("threshold_level", level, "use TRACE, DEBUG, INFO, WARN, ERROR or FATAL");
+        self.wrong(field, level, "use TRACE, DEBUG, INFO, WARN, ERROR or FATAL");
         Severity::Error
     }
 

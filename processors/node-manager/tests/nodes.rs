@@ -43,6 +43,8 @@ fn the_shortest_entry_gets_the_documented_defaults() {
     assert_eq!(policy.allowed_paths, ["**"]);
     assert_eq!((policy.max_files, policy.max_changed_lines), (5, 60));
     assert!((policy.min_confidence - 0.8).abs() < f64::EPSILON);
+    assert!(node.signals.is_empty(), "no signal opens an incident unless it is asked for");
+    assert_eq!((node.signal_level, node.signal_warm_up_ms), (Severity::Warn, 86_400_000));
 }
 
 #[test]
@@ -50,8 +52,11 @@ fn every_field_is_taken() {
     let text = "name = 'a'\nsources = ['a/*/out', 'b/**']\nrepository = 'r'\nbase_branch = 'release/1'\n\
         source_root = '/srv/a'\nmode = 'deploy'\nthreshold_level = 'warn'\nthreshold_count = 1\n\
         threshold_window = '1h 30m'\ncooldown = '0s'\nallowed_paths = ['src/**/*.py']\nmax_files = 2\n\
-        max_changed_lines = 9\nmin_confidence = 1.0";
+        max_changed_lines = 9\nmin_confidence = 1.0\nsignals = ['rate', 'silence']\nsignal_level = 'info'\n\
+        signal_warm_up = '2h'";
     let node = nodes(&[config(text)], 1).unwrap().remove(0);
+    assert_eq!(node.signals, ["rate", "silence"]);
+    assert_eq!((node.signal_level, node.signal_warm_up_ms), (Severity::Info, 7_200_000));
     assert_eq!(node.mode, Mode::Deploy);
     assert_eq!(node.base_branch, "release/1");
     assert_eq!(node.source_root, "/srv/a");
@@ -99,6 +104,18 @@ fn each_kind_of_mistake_is_found_in_its_field() {
         }),
         ("sources", |entry| {
             entry.sources = vec!["a".repeat(600)];
+        }),
+        ("signals", |entry| {
+            entry.signals = vec!["novelty".to_owned()];
+        }),
+        ("signals", |entry| {
+            entry.signals = vec!["rate".to_owned(), "rate".to_owned()];
+        }),
+        ("signal_level", |entry| {
+            entry.signal_level = "loud".to_owned();
+        }),
+        ("signal_warm_up", |entry| {
+            entry.signal_warm_up = "1y".to_owned();
         }),
         ("repository", |entry| {
             entry.repository = " ".to_owned();

@@ -150,6 +150,10 @@ impl Stage for Proposer {
         (): &mut (),
         effects: &mut Effects<Written>,
     ) -> Result<(), Failure> {
+        if !analysis.signal.is_empty() {
+            // Something is not usual, and nothing is known to be wrong.
+            return Ok(());
+        }
         let Some(proposal) = self.propose(&analysis).await? else {
             tracing::info!(
                 incident = analysis.incident_id,

@@ -118,7 +118,7 @@ pub fn analysis() -> impl Strategy<Value = Analysis> {
     let node = (mode(), policy(), severity());
     let times = (any::<i64>(), any::<i64>(), any::<i64>());
     let cause = (text(), text(), text(), any::<bool>(), number(), text(), of(recipe()));
-    let parts = (of(exception()), frames(), evidence());
+    let parts = (of(exception()), frames(), evidence(), text());
     (ids, node, times, cause, parts).prop_map(|(ids, node, times, cause, parts)| Analysis {
         incident_id: ids.0,
         fingerprint: ids.1,
@@ -142,6 +142,7 @@ pub fn analysis() -> impl Strategy<Value = Analysis> {
         exception: parts.0,
         culprits: parts.1,
         evidence: parts.2,
+        signal: parts.3,
     })
 }
 
@@ -227,7 +228,9 @@ pub fn node() -> impl Strategy<Value = Node> {
     let status = select(vec![Registered, Healthy, Silent, Retired]);
     let names = (text(), vec(text(), 0..3), text(), text(), text());
     let times = (any::<i64>(), any::<i64>());
-    (names, mode(), policy(), status, times).prop_map(|(names, mode, policy, status, times)| Node {
+    let signals = (vec(text(), 0..3), severity(), any::<i64>());
+    let parts = (names, mode(), policy(), status, times, signals);
+    parts.prop_map(|(names, mode, policy, status, times, signals)| Node {
         id: names.0,
         sources: names.1,
         repository: names.2,
@@ -238,6 +241,9 @@ pub fn node() -> impl Strategy<Value = Node> {
         status,
         registered_at: times.0,
         updated_at: times.1,
+        signals: signals.0,
+        signal_level: signals.1,
+        signal_warm_up_ms: signals.2,
     })
 }
 

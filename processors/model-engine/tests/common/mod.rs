@@ -142,6 +142,7 @@ pub fn analysis(request: &AnalysisRequest, finding: &Finding) -> Analysis {
         exception: request.event.exception.clone(),
         culprits: request.event.culprits.clone(),
         evidence: Vec::new(),
+        signal: String::new(),
     }
 }
 
