@@ -63,7 +63,16 @@ const DOTNET_LIBRARY: [&str; 10] = [
 ];
 
 /// Classes of well-known Java libraries and frameworks.
-const JAVA_LIBRARY: [&str; 21] = [
+const JAVA_LIBRARY: [&str; 30] = [
+    "com.google.common.",
+    "org.apache.commons.",
+    "org.apache.hc.",
+    "org.apache.http.",
+    "okhttp3.",
+    "retrofit2.",
+    "org.mockito.",
+    "org.aspectj.",
+    "net.sf.cglib.",
     "org.springframework.",
     "org.hibernate.",
     "org.eclipse.jetty.",
@@ -85,6 +94,17 @@ const JAVA_LIBRARY: [&str; 21] = [
     "org.postgresql.",
     "com.mysql.",
     "net.bytebuddy.",
+];
+
+/// Parts of the names of classes that frameworks generate beside the application's.
+const GENERATED: [&str; 7] = [
+    "$$EnhancerBy",
+    "$$FastClassBy",
+    "$$SpringCGLIB$$",
+    "$MockitoMock$",
+    "$HibernateProxy$",
+    "$ByteBuddy$",
+    "$Proxy",
 ];
 
 /// Parts of a path that only a library's file has.
@@ -166,13 +186,10 @@ impl Rules {
         let function = frame.function.as_deref().unwrap_or("");
         let file = frame.file.as_deref().unwrap_or("");
         let names = [module, function, file];
-        let any = |prefixes: &[String]| {
-            prefixes.iter().any(|prefix| names.iter().any(|name| name.starts_with(prefix.as_str())))
-        };
-        if any(&self.in_app) {
+        if has_prefix(&names, &self.in_app) {
             return Kind::Application;
         }
-        if any(&self.not_in_app) {
+        if has_prefix(&names, &self.not_in_app) {
             return Kind::Library;
         }
         if LIBRARY_PATHS.iter().any(|part| file.contains(part)) {
@@ -204,7 +221,9 @@ impl Rules {
             if is_of(&JAVA_RUNTIME) {
                 return Kind::Runtime;
             }
-            if is_of(&JAVA_LIBRARY) || module.contains("$$EnhancerBy") {
+            let generated =
+                module.contains('$') && GENERATED.iter().any(|part| module.contains(part));
+            if is_of(&JAVA_LIBRARY) || generated {
                 return Kind::Library;
             }
             return Kind::Application;
@@ -216,33 +235,23 @@ impl Rules {
         }
         Kind::Application
     }
+
+    /// Whether the configuration says where a frame lies.
+    pub(super) fn is_configured(&self, frame: &Frame) -> bool {
+        let names = [&frame.module, &frame.function, &frame.file];
+        let names = names.map(|name| name.as_deref().unwrap_or(""));
+        has_prefix(&names, &self.in_app) || has_prefix(&names, &self.not_in_app)
+    }
 }
 
-/// Whether a frame lies in test code.
-pub(crate) fn is_test(frame: &Frame) -> bool {
-    let module = frame.module.as_deref().unwrap_or("");
-    let file = frame.file.as_deref().unwrap_or("");
-    let function = frame.function.as_deref().unwrap_or("");
-    let class = module.rsplit('.').next().unwrap_or("");
-    let outer = class.split('$').next().unwrap_or("");
-    let java_test = outer.ends_with("Test")
-        || outer.ends_with("Tests")
-        || outer.ends_with("TestCase")
-        || outer.starts_with("Test") && outer.as_bytes().get(4).is_some_and(u8::is_ascii_uppercase)
-        || outer.ends_with("TestBase")
-        || outer.ends_with("TestUtils")
-        || outer.ends_with("TestUtil")
-        || outer.ends_with("IT");
-    let base = file.rsplit(['/', '\\']).next().unwrap_or("");
-    let in_tests =
-        ["/tests/", "/test/", "/testing/", "/__tests__/"].iter().any(|part| file.contains(part))
-            || file.starts_with("tests/")
-            || file.starts_with("test/")
-            || file.starts_with("testing/");
-    let by_name = base.starts_with("test_")
-        || base.starts_with("conftest")
-        || base.contains("_test.")
-        || base.contains(".test.")
-        || base.contains(".spec.");
-    java_test || in_tests || by_name || function.contains("::tests::")
+fn has_prefix(names: &[&str], prefixes: &[String]) -> bool {
+    prefixes.iter().any(|prefix| names.iter().any(|name| name.starts_with(prefix.as_str())))
+}
+
+/// The well-known library, as a prefix of its classes, that a class belongs to.
+pub(super) fn library(frame: &Frame) -> Option<&'static str> {
+    let module = frame.module.as_deref()?;
+    let known =
+        |list: &[&'static str]| list.iter().find(|name| module.starts_with(**name)).copied();
+    known(&JAVA_LIBRARY).or_else(|| known(&DOTNET_LIBRARY))
 }

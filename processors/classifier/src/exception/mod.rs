@@ -1,6 +1,7 @@
 //! Exceptions in the text of an event: type, message, frames (the innermost first), causes.
 //! Promises: never panics, linear in the text, bounded in frames and in the length of a chain.
 
+mod class;
 mod dotnet;
 pub mod go;
 mod go_errors;
@@ -16,9 +17,9 @@ mod ruby;
 mod rust;
 mod swift;
 
+pub(crate) use class::{class, is_test, simple_class, simple_name, test_subject};
 pub(crate) use dotnet::is_divider;
 pub(crate) use go_errors::is_function as is_go_function;
-pub(crate) use in_app::is_test;
 pub use in_app::{Kind, Rules};
 pub(crate) use javascript::is_gecko_frame;
 pub(crate) use names::{header, is_exception_name};
@@ -168,14 +169,41 @@ impl Outwards {
 
 /// Cuts the frames of a chain to their bound and tells which belong to the application.
 fn bound(exception: &mut Exception, rules: &Rules) {
-    let mut current = Some(exception);
-    while let Some(exception) = current {
-        exception.frames.truncate(MAX_FRAMES);
-        for frame in &mut exception.frames {
-            frame.in_app = rules.kind(frame) == Kind::Application;
-        }
-        current = exception.cause.as_deref_mut();
+    let mut current = Some(&mut *exception);
+    while let Some(link) = current {
+        link.frames.truncate(MAX_FRAMES);
+        current = link.cause.as_deref_mut();
     }
+    let tested = tested_libraries(exception);
+    let mut current = Some(exception);
+    while let Some(link) = current {
+        for frame in &mut link.frames {
+            frame.in_app = match rules.kind(frame) {
+                Kind::Application => true,
+                Kind::Library => {
+                    !tested.is_empty()
+                        && !rules.is_configured(frame)
+                        && in_app::library(frame).is_some_and(|name| tested.contains(&name))
+                }
+                Kind::Runtime => false,
+            };
+        }
+        current = link.cause.as_deref_mut();
+    }
+}
+
+/// Well-known libraries of which a test is in the trace: there they are the application.
+fn tested_libraries(exception: &Exception) -> Vec<&'static str> {
+    let mut tested = Vec::new();
+    let links = std::iter::successors(Some(exception), |link| link.cause.as_deref());
+    for frame in links.flat_map(|link| &link.frames).filter(|frame| is_test(frame)) {
+        if let Some(name) = in_app::library(frame)
+            && !tested.contains(&name)
+        {
+            tested.push(name);
+        }
+    }
+    tested
 }
 
 /// Reads a line number; none where it does not fit.
