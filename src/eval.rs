@@ -3,10 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use hephaestus_classifier::{
-    Thresholds,
-    evaluate::{Labelled, Measured, leave_one_out},
-};
+use hephaestus_classifier::evaluate::{Labelled, Measured, leave_one_out, sweep};
 use serde_json::json;
 
 use crate::{cli::EvalArgs, output::Output};
@@ -63,15 +60,28 @@ fn show(out: &mut Output, json: bool, name: &str, figures: [f64; 6]) -> Result<(
 }
 
 fn left_out(out: &mut Output, json: bool, sets: &[Labelled]) -> Result<()> {
+    let tried = sweep(sets);
+    for tried in tried.iter().filter(|_| json) {
+        out.json(&json!({ "threshold": tried.name, "mean": tried.means(None) }))?;
+    }
+    if !json {
+        out.line("\nmean of accuracy and F1, for values of one threshold")?;
+        for tried in &tried {
+            let means = tried.means(None);
+            let cells: Vec<String> =
+                means.iter().map(|(value, mean)| format!("{value}: {:.3}", mean / 2.0)).collect();
+            out.line(format_args!("{:<16}{}", tried.name, cells.join("  ")))?;
+        }
+    }
     if !json {
         out.line(format_args!(
             "\n{:<16}{:>9}{:>9}  chosen without it",
             "left out", "content", "loss"
         ))?;
     }
-    for left in leave_one_out(sets) {
+    for left in leave_one_out(sets, &tried) {
         let loss = left.as_they_are.lines - left.content.lines;
-        let changed = Thresholds::changes(&left.thresholds);
+        let changed = left.thresholds.changes();
         if json {
             let chosen: serde_json::Map<_, _> =
                 changed.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();

@@ -176,58 +176,75 @@ impl Patterns {
     }
 }
 
-/// For each set, the thresholds that are best on all others, each tried by itself, and what that
-/// costs on the set.
-pub fn leave_one_out(sets: &[Labelled]) -> Vec<LeftOut> {
+/// A threshold, and what each value of it reaches on each set, all else as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tried {
+    /// Which one.
+    pub name: &'static str,
+    /// Each value, and for each set the group accuracy and the F1 of groups together.
+    pub values: Vec<(usize, Vec<f64>)>,
+}
+
+impl Tried {
+    /// Each value with the mean over the sets but one, of what at best is 2.
+    pub fn means(&self, without: Option<usize>) -> Vec<(usize, f64)> {
+        let mean = |reached: &[f64]| {
+            let kept = reached.iter().enumerate().filter(|(set, _)| Some(*set) != without);
+            let kept: Vec<f64> = kept.map(|(_, reached)| *reached).collect();
+            kept.iter().sum::<f64>() / kept.len().max(1) as f64
+        };
+        self.values.iter().map(|(value, reached)| (*value, mean(reached))).collect()
+    }
+}
+
+/// Tries other values of each threshold, one at a time, on the published messages.
+pub fn sweep(sets: &[Labelled]) -> Vec<Tried> {
     let patterns: Vec<Patterns> = sets.iter().map(Labelled::of_contents).collect();
-    let measure = |at: usize, thresholds: Thresholds| match (sets.get(at), patterns.get(at)) {
-        (Some(set), Some(patterns)) => set.accuracy(patterns, thresholds),
-        _ => Accuracy::default(),
-    };
-    // What each candidate reaches on each set, so that leaving one out is only a sum.
-    let mut tried: Vec<Vec<(usize, Vec<f64>)>> = Vec::new();
-    for knob in Thresholds::KNOBS {
-        let mut candidates = Vec::new();
-        for value in CANDIDATES {
+    let tried = |(name, knob): &(&'static str, fn(&mut Thresholds) -> &mut usize)| {
+        let reached = |value: usize| {
             let mut thresholds = Thresholds::default();
             *knob(&mut thresholds) = value;
-            let reached = (0..sets.len()).map(|at| {
-                let accuracy = measure(at, thresholds);
+            let reached = sets.iter().zip(&patterns).map(|(set, patterns)| {
+                let accuracy = set.accuracy(patterns, thresholds);
                 accuracy.lines + accuracy.groups_f1
             });
-            candidates.push((value, reached.collect()));
-        }
-        tried.push(candidates);
-    }
+            (value, reached.collect())
+        };
+        Tried { name, values: CANDIDATES.into_iter().map(reached).collect() }
+    };
+    Thresholds::KNOBS.iter().map(tried).collect()
+}
+
+/// For each set, the thresholds that are best on all others, and what that costs on the set.
+pub fn leave_one_out(sets: &[Labelled], tried: &[Tried]) -> Vec<LeftOut> {
     let mut report = Vec::new();
     for (at, set) in sets.iter().enumerate() {
         let mut thresholds = Thresholds::default();
-        for (knob, candidates) in Thresholds::KNOBS.iter().zip(&tried) {
+        for ((_, knob), tried) in Thresholds::KNOBS.iter().zip(tried) {
             let current = *knob(&mut thresholds);
-            let others = |reached: &[f64]| -> f64 {
-                let others = reached.iter().enumerate().filter(|(other, _)| *other != at);
-                others.map(|(_, reached)| reached).sum()
-            };
             // Of those that are equally good, the one that is nearest to the present.
             let mut best = (f64::MIN, usize::MAX, current);
-            for (value, reached) in candidates {
-                let (sum, distance) = (others(reached), value.abs_diff(current));
-                if sum > best.0 + 1e-9 || ((sum - best.0).abs() <= 1e-9 && distance < best.1) {
-                    best = (sum, distance, *value);
+            for (value, mean) in tried.means(Some(at)) {
+                let distance = value.abs_diff(current);
+                if mean > best.0 + SAME || ((mean - best.0).abs() <= SAME && distance < best.1) {
+                    best = (mean, distance, value);
                 }
             }
             *knob(&mut thresholds) = best.2;
         }
+        let patterns = set.of_contents();
         report.push(LeftOut {
             name: set.name.clone(),
             thresholds,
-            content: measure(at, thresholds),
-            as_they_are: measure(at, Thresholds::default()),
+            content: set.accuracy(&patterns, thresholds),
+            as_they_are: set.accuracy(&patterns, Thresholds::default()),
         });
     }
     report
 }
 
+/// Differences that are none but of rounding.
+const SAME: f64 = 1e-9;
 /// Values that are tried of each threshold.
 const CANDIDATES: [usize; 14] = [2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 30, 50, 100];
 
@@ -341,7 +358,8 @@ mod tests {
         assert_eq!(measured.messages, 1.0);
         assert!(set.missed(&set.of_contents()).is_empty());
         assert!(Labelled::new("x", raw, "a,b\n1,2\n").is_none());
-        let left = leave_one_out(&[set.clone(), set]);
+        let sets = [set.clone(), set];
+        let left = leave_one_out(&sets, &sweep(&sets));
         assert_eq!(left[0].thresholds, Thresholds::default());
     }
 

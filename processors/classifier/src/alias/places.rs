@@ -41,30 +41,25 @@ impl Default for Thresholds {
 type Knob = fn(&mut Thresholds) -> &mut usize;
 
 impl Thresholds {
-    /// Every threshold, to try others.
-    pub(crate) const KNOBS: [Knob; 6] = [
-        |all| &mut all.values,
-        |all| &mut all.first_values,
-        |all| &mut all.lone_values,
-        |all| &mut all.bare_values,
-        |all| &mut all.names,
-        |all| &mut all.partial_values,
+    /// Every threshold by its name, to try others.
+    pub(crate) const KNOBS: [(&'static str, Knob); 6] = [
+        ("values", |all| &mut all.values),
+        ("first_values", |all| &mut all.first_values),
+        ("lone_values", |all| &mut all.lone_values),
+        ("bare_values", |all| &mut all.bare_values),
+        ("names", |all| &mut all.names),
+        ("partial_values", |all| &mut all.partial_values),
     ];
 
     /// Those that are not as they are by default, by name.
-    pub fn changes(&self) -> Vec<(&'static str, usize)> {
-        let named = |all: &Self| {
-            [
-                ("values", all.values),
-                ("first_values", all.first_values),
-                ("lone_values", all.lone_values),
-                ("bare_values", all.bare_values),
-                ("names", all.names),
-                ("partial_values", all.partial_values),
-            ]
-        };
-        let usual = named(&Self::default());
-        named(self).into_iter().filter(|threshold| !usual.contains(threshold)).collect()
+    pub fn changes(mut self) -> Vec<(&'static str, usize)> {
+        let mut usual = Self::default();
+        let values =
+            Self::KNOBS.iter().map(|(name, knob)| (*name, *knob(&mut self), *knob(&mut usual)));
+        values
+            .filter(|(_, value, usual)| value != usual)
+            .map(|(name, value, _)| (name, value))
+            .collect()
     }
 }
 

@@ -103,56 +103,26 @@ pub(super) fn is_host(text: &str, dots: usize) -> bool {
             | "corp"
             | "arpa"
     );
-    let country = matches!(
-        last,
-        "cn" | "hk"
-            | "tw"
-            | "jp"
-            | "kr"
-            | "sg"
-            | "uk"
-            | "de"
-            | "fr"
-            | "nl"
-            | "it"
-            | "es"
-            | "ru"
-            | "pl"
-            | "se"
-            | "ch"
-            | "at"
-            | "be"
-            | "br"
-            | "mx"
-            | "ar"
-            | "ca"
-            | "us"
-            | "au"
-            | "in"
-            | "za"
-            | "eu"
-            | "tr"
-            | "ua"
-            | "cz"
-            | "no"
-            | "fi"
-            | "dk"
-            | "pt"
-            | "gr"
-            | "hu"
-            | "ro"
-            | "il"
-            | "th"
-            | "vn"
-            | "my"
-            | "id"
-            | "ph"
-            | "nz"
-            | "cl"
-            | "pe"
-            | "ve"
-            | "tv"
-            | "cc"
-    );
+    let country = COUNTRIES.binary_search(&last).is_ok();
     generic || (country && dots >= 2) || (country && text.bytes().any(|byte| byte == b'-'))
 }
+
+/// Top-level domains of countries (IANA), sorted, without those that are rather the ending of a file's
+/// name or a unit: `as`, `do`, `is`, `la`, `md`, `me`, `mk`, `ml`, `mo`, `ms`, `pm`, `ps`, `py`, `rs`, `sh`, `so`,
+/// `st`, `tf`, `tm`, `to`, `vi`, `ws`.
+const COUNTRIES: [&str; 221] = [
+    "ac", "ad", "ae", "af", "ag", "ai", "al", "am", "ao", "aq", "ar", "at", "au", "aw", "ax", "az",
+    "ba", "bb", "bd", "be", "bf", "bg", "bh", "bi", "bj", "bm", "bn", "bo", "br", "bs", "bt", "bw",
+    "by", "bz", "ca", "cc", "cd", "cf", "cg", "ch", "ci", "ck", "cl", "cm", "cn", "co", "cr", "cu",
+    "cv", "cw", "cx", "cy", "cz", "de", "dj", "dk", "dm", "dz", "ec", "ee", "eg", "er", "es", "et",
+    "eu", "fi", "fj", "fk", "fm", "fo", "fr", "ga", "gd", "ge", "gf", "gg", "gh", "gi", "gl", "gm",
+    "gn", "gp", "gq", "gr", "gt", "gu", "gw", "gy", "hk", "hm", "hn", "hr", "ht", "hu", "id", "ie",
+    "il", "im", "in", "iq", "ir", "it", "je", "jm", "jo", "jp", "ke", "kg", "kh", "ki", "km", "kn",
+    "kp", "kr", "kw", "ky", "kz", "lb", "lc", "li", "lk", "lr", "ls", "lt", "lu", "lv", "ly", "ma",
+    "mc", "mg", "mh", "mm", "mn", "mp", "mq", "mr", "mt", "mu", "mv", "mw", "mx", "my", "mz", "na",
+    "nc", "ne", "nf", "ng", "ni", "nl", "no", "np", "nr", "nu", "nz", "om", "pa", "pe", "pf", "pg",
+    "ph", "pk", "pl", "pn", "pr", "pt", "pw", "qa", "re", "ro", "ru", "rw", "sa", "sb", "sc", "sd",
+    "se", "sg", "si", "sk", "sl", "sm", "sn", "sr", "ss", "su", "sv", "sx", "sy", "sz", "tc", "td",
+    "tg", "th", "tj", "tk", "tl", "tn", "tr", "tt", "tv", "tw", "tz", "ua", "ug", "uk", "us", "uy",
+    "uz", "va", "vc", "ve", "vg", "vn", "vu", "wf", "ye", "yt", "za", "zm", "zw",
+];
