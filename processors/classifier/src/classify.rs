@@ -196,7 +196,7 @@ impl Classifier {
     ) {
         let format = record.format.or_else(|| self.config.format_of(source));
         let record = RawLine { format, ..record };
-        state.push(record, &self.masker, &self.config, &mut |event, context| {
+        state.push(source, record, &self.masker, &self.config, &mut |source, event, context| {
             sink(self.view(source, event, context));
         });
     }
@@ -215,7 +215,7 @@ impl Classifier {
         source: &str,
         sink: &mut impl FnMut(View<'_>),
     ) {
-        state.flush(&self.masker, &self.config, &mut |event, context| {
+        state.flush(source, &self.masker, &self.config, &mut |source, event, context| {
             sink(self.view(source, event, context));
         });
     }
@@ -235,6 +235,10 @@ impl Classifier {
         let wrapped = event.envelope.as_deref();
         if let Some(envelope) = wrapped {
             parsed.severity = parsed.severity.or(envelope.severity);
+            if parsed.error_type.is_none() {
+                parsed.error_type = envelope.error_type.as_deref().map(Cow::Borrowed);
+                parsed.error_message = envelope.error_message.as_deref().map(Cow::Borrowed);
+            }
         }
         let timestamp = parsed.timestamp.or(wrapped.and_then(|envelope| envelope.timestamp));
         let simple = rest.is_empty() && parsed.stack.is_none() && parsed.error_type.is_none();

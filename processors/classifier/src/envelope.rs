@@ -26,6 +26,12 @@ pub struct Envelope {
     /// The service that wrote the line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
+    /// Type of an exception that the line tells of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_type: Option<String>,
+    /// Its message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_message: Option<String>,
     /// Further fields, by the names that `ClassifiedLog::attributes` uses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<(Cow<'static, str>, String)>,
@@ -50,14 +56,37 @@ impl Envelope {
     /// Masks what a collector says of the line, as the line is masked.
     pub(crate) fn mask(&mut self, masker: &Masker) {
         let values = self.attributes.iter_mut().map(|(_, value)| value);
-        for value in values.chain(&mut self.service) {
+        let error = self.error_type.iter_mut().chain(&mut self.error_message);
+        for value in values.chain(&mut self.service).chain(error) {
             if let Cow::Owned(masked) = masker.mask(value, &mut 0).text {
                 *value = masked;
             }
         }
     }
 
-    fn attribute(&mut self, name: &'static str, value: Option<&str>) {
+    /// Bytes it takes in memory beside itself, roughly.
+    pub(crate) fn weight(&self) -> usize {
+        let attributes = self.attributes.iter().map(|(name, value)| name.len() + value.len());
+        let texts = [&self.service, &self.error_type, &self.error_message];
+        let texts = texts.into_iter().flatten().map(String::len);
+        attributes.sum::<usize>() + texts.sum::<usize>() + size_of::<Self>()
+    }
+
+    /// Takes over from an envelope around this one what this one does not say.
+    pub(crate) fn complete(&mut self, outer: Self) {
+        self.timestamp = self.timestamp.or(outer.timestamp);
+        self.severity = self.severity.or(outer.severity);
+        self.service = self.service.take().or(outer.service);
+        self.error_type = self.error_type.take().or(outer.error_type);
+        self.error_message = self.error_message.take().or(outer.error_message);
+        for (name, value) in outer.attributes {
+            if self.attributes.iter().all(|(known, _)| *known != name) {
+                self.attributes.push((name, value));
+            }
+        }
+    }
+
+    pub(crate) fn attribute(&mut self, name: &'static str, value: Option<&str>) {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             let value = crate::scan::cut(value, MAX_FIELD).to_owned();
             self.attributes.push((Cow::Borrowed(name), value));

@@ -14,6 +14,7 @@ pub mod fingerprint;
 mod known;
 mod mask;
 mod offline;
+mod otlp;
 mod parse;
 mod rules;
 mod scan;

@@ -65,6 +65,19 @@ pub(crate) fn from_number(number: i64) -> Option<Severity> {
     })
 }
 
+/// The severity a number of OpenTelemetry names ("Logs Data Model", `SeverityNumber`): four to each, from 1.
+pub(crate) fn from_open_telemetry(number: i64) -> Option<Severity> {
+    Some(match number {
+        1..=4 => Severity::Trace,
+        5..=8 => Severity::Debug,
+        9..=12 => Severity::Info,
+        13..=16 => Severity::Warn,
+        17..=20 => Severity::Error,
+        21..=24 => Severity::Fatal,
+        _ => return None,
+    })
+}
+
 /// The severity that a message itself opens with, as `error: …` or `Fatal error: …`.
 pub(crate) fn hint(message: &str) -> Option<Severity> {
     let bytes = message.as_bytes();

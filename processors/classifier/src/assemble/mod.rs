@@ -4,7 +4,9 @@
 
 mod clean;
 mod context;
+mod entry;
 mod join;
+mod source;
 mod unwrap;
 
 use std::borrow::Cow;
@@ -19,6 +21,7 @@ use crate::scan::cut;
 use clean::{trim_blanks, without_escapes};
 pub use context::Context;
 use join::{Decision, Shape};
+pub use source::SourceState;
 use unwrap::Partial;
 
 /// Lines held back while it is open whether they belong to the pending event.
@@ -98,9 +101,9 @@ struct Held {
     truncated: bool,
 }
 
-/// What is remembered of one source between two of its records.
+/// What is remembered of one stream of lines between two of its records.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct SourceState {
+struct Lines {
     pending: Option<Assembled>,
     held: Vec<Held>,
     held_bytes: usize,
@@ -157,16 +160,17 @@ impl<'a> Came<'a> {
     }
 }
 
-impl SourceState {
+impl Lines {
     /// Whether nothing waits for a further line.
-    pub fn is_idle(&self) -> bool {
+    fn is_idle(&self) -> bool {
         self.pending.is_none() && self.held.is_empty() && self.partials.is_empty()
     }
 
     /// Bytes it takes in memory, roughly.
-    pub fn weight(&self) -> usize {
+    fn weight(&self) -> usize {
         let pending = self.pending.as_ref().map_or(0, |pending| {
-            pending.text.len() + pending.trace.len() + pending.gaps.len() * 16
+            let envelope = pending.envelope.as_deref().map_or(0, Envelope::weight);
+            pending.text.len() + pending.trace.len() + envelope + pending.gaps.len() * 16
         });
         let context: usize = self.context.bytes();
         let partials: usize = self.partials.iter().map(Partial::weight).sum();
@@ -174,13 +178,13 @@ impl SourceState {
     }
 
     /// Offset of the oldest record whose event is not complete.
-    pub fn oldest_offset(&self) -> Option<u64> {
+    fn oldest_offset(&self) -> Option<u64> {
         let pending = self.pending.as_ref().map(|pending| pending.first_offset);
         pending.into_iter().chain(self.partials.iter().filter_map(Partial::first_offset)).min()
     }
 
     /// Takes a record; hands every event that it completes to `sink`, with the lines before it.
-    pub fn push(
+    fn push(
         &mut self,
         record: RawLine<'_>,
         masker: &Masker,
@@ -200,7 +204,7 @@ impl SourceState {
     }
 
     /// Completes what is pending, as when no further line came in time.
-    pub fn flush(
+    fn flush(
         &mut self,
         masker: &Masker,
         config: &ClassifierConfig,
@@ -237,7 +241,9 @@ impl SourceState {
         };
         match opened {
             Some(opened) => self.unwrap_line(record, opened, masker, config, sink),
-            None => self.take_line(came, trim_blanks(&clean), masker, config, sink),
+            None => self.with_clean(came, trim_blanks(&clean), masker, config, |lines, line| {
+                lines.add(line, config, sink);
+            }),
         }
     }
 
@@ -251,20 +257,34 @@ impl SourceState {
         sink: &mut impl FnMut(&Assembled, &Context),
     ) {
         for line in text.split('\n') {
-            let clean = without_escapes(line);
-            self.take_line(came, trim_blanks(&clean), masker, config, sink);
+            self.with_line(came, line, masker, config, |lines, line| lines.add(line, config, sink));
             came.masked = 0;
         }
     }
 
-    /// Masks a clean line, and takes it.
-    fn take_line(
+    /// Bounds, cleans and masks a line of a text, and hands it to `take`.
+    fn with_line(
+        &mut self,
+        came: Came<'_>,
+        text: &str,
+        masker: &Masker,
+        config: &ClassifierConfig,
+        take: impl FnOnce(&mut Self, &Line<'_>),
+    ) {
+        let bounded = cut(text, config.max_line_bytes + MASK_SLACK);
+        let clean = without_escapes(bounded);
+        let is_cut = came.is_cut || bounded.len() < text.len();
+        self.with_clean(Came { is_cut, ..came }, trim_blanks(&clean), masker, config, take);
+    }
+
+    /// Masks a clean line, and hands it to `take`.
+    fn with_clean(
         &mut self,
         came: Came<'_>,
         clean: &str,
         masker: &Masker,
         config: &ClassifierConfig,
-        sink: &mut impl FnMut(&Assembled, &Context),
+        take: impl FnOnce(&mut Self, &Line<'_>),
     ) {
         let masked = masker.mask(clean, &mut self.key_lines);
         let kept = cut(&masked.text, config.max_line_bytes);
@@ -280,7 +300,7 @@ impl SourceState {
             truncated: came.is_cut || kept.len() < masked.text.len(),
             inside_key: masked.inside_key,
         };
-        self.add(&line, config, sink);
+        take(self, &line);
     }
 
     fn add(
@@ -316,6 +336,14 @@ impl SourceState {
         config: &ClassifierConfig,
         sink: &mut impl FnMut(&Assembled, &Context),
     ) {
+        self.begin(line);
+        if join::is_whole(line.text) {
+            self.emit(config, sink);
+        }
+    }
+
+    /// Begins an event with a line.
+    fn begin(&mut self, line: &Line<'_>) {
         let (shape, expects) = join::open(line.text);
         let mut event = Assembled {
             text: line.text.to_owned(),
@@ -336,9 +364,6 @@ impl SourceState {
         event.reach_all(line.parts);
         event.reach(line.offset);
         self.pending = Some(event);
-        if join::is_whole(line.text) {
-            self.emit(config, sink);
-        }
     }
 
     fn join(&mut self, line: &Line<'_>, shape: Shape, expects: bool, config: &ClassifierConfig) {
@@ -362,8 +387,8 @@ impl SourceState {
         config: &ClassifierConfig,
         sink: &mut impl FnMut(&Assembled, &Context),
     ) {
-        let full =
-            self.held.len() >= MAX_HELD_LINES || self.held_bytes + line.text.len() > MAX_HELD_BYTES;
+        let weight = line.text.len() + line.envelope.map_or(0, Envelope::weight);
+        let full = self.held.len() >= MAX_HELD_LINES || self.held_bytes + weight > MAX_HELD_BYTES;
         if full {
             self.release(config, sink);
             if let Some(pending) = &mut self.pending {
@@ -371,7 +396,7 @@ impl SourceState {
             }
             return self.add(line, config, sink);
         }
-        self.held_bytes += line.text.len();
+        self.held_bytes += weight;
         self.held.push(Held {
             text: line.text.to_owned(),
             trace: line.trace.to_owned(),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Assembled, Came, Context, RawLine, SourceState};
+use super::{Assembled, Came, Context, Lines, RawLine};
 use crate::config::ClassifierConfig;
 use crate::envelope::{Envelope, Opened};
 use crate::mask::Masker;
@@ -58,7 +58,7 @@ fn end_of_secret(text: &str) -> usize {
     run_end(text.as_bytes(), 0, |byte| !matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b',' | b'&'))
 }
 
-impl SourceState {
+impl Lines {
     /// Takes what was in an envelope.
     pub(super) fn unwrap_line(
         &mut self,

@@ -31,6 +31,12 @@ pub enum Format {
     Access,
     /// `key=value` pairs.
     Logfmt,
+    /// Log records of OpenTelemetry, as protobuf. What a record holds, and no line.
+    #[serde(rename = "otlp_proto")]
+    OtlpProto,
+    /// The same as JSON.
+    #[serde(rename = "otlp_json")]
+    OtlpJson,
 }
 
 /// What stands in a line.
@@ -71,13 +77,15 @@ pub struct Request<'a> {
 
 impl Format {
     /// Every format, by the name that shippers and the configuration give it.
-    pub const NAMED: [(&str, Self); 6] = [
+    pub const NAMED: [(&str, Self); 8] = [
         ("plain", Self::Plain),
         ("headed", Self::Headed),
         ("json", Self::Json),
         ("syslog", Self::Syslog),
         ("access", Self::Access),
         ("logfmt", Self::Logfmt),
+        ("otlp_proto", Self::OtlpProto),
+        ("otlp_json", Self::OtlpJson),
     ];
 
     /// The format of a name.
@@ -99,7 +107,7 @@ impl<'a> Parsed<'a> {
 pub fn parse_as(line: &str, format: Format, reference: i64) -> Parsed<'_> {
     let text = line.trim_start_matches(['\u{feff}', ' ', '\t']);
     let mut parsed = match format {
-        Format::Plain => None,
+        Format::Plain | Format::OtlpProto | Format::OtlpJson => None,
         Format::Headed => Some(header::parse(text, reference)),
         Format::Json => json::parse(text, reference),
         Format::Syslog => Some(
