@@ -90,9 +90,7 @@ impl Categories {
             500.. => ("defect", "a request failed in the server"),
             429 => ("resource", "a client sends too many requests"),
             400.. => (NOISE, "a request that the client got wrong"),
-            _ if CHECKS.iter().any(|check| path.ends_with(check)) => {
-                (NOISE, "a health check")
-            }
+            _ if CHECKS.iter().any(|check| path.ends_with(check)) => (NOISE, "a health check"),
             _ => (NOISE, "a request that went well"),
         }
     }

@@ -166,7 +166,11 @@ pub(crate) fn of_request(
         template.clear();
         write(&mut template);
         let known = memory.known(&template, REQUESTS + usize::from(failing), || {
-            Known::new(template.clone(), fingerprint::of_line(&template, failing), verdict(&template))
+            Known::new(
+                template.clone(),
+                fingerprint::of_line(&template, failing),
+                verdict(&template),
+            )
         });
         memory.scratch = template;
         known
