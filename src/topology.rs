@@ -116,7 +116,7 @@ mod tests {
 
     use hephaestus_analyzer::Analyzer;
     use hephaestus_change_requester::ChangeRequester;
-    use hephaestus_classifier::{ClassifierConfig, stage::ClassifierStage};
+    use hephaestus_classifier::{ClassifierConfig, Masker, stage::ClassifierStage};
     use hephaestus_model_engine::PlaybookProvider;
     use hephaestus_pipeline::stage::{Stage, StageSpec};
     use hephaestus_proposer::Proposer;
@@ -139,8 +139,8 @@ mod tests {
         let provider = Arc::new(PlaybookProvider::new().unwrap());
         let specs = [
             ClassifierStage::new(ClassifierConfig::default()).spec(),
-            Analyzer::new(provider.clone(), &[]).spec(),
-            Proposer::new(provider, &[]).spec(),
+            Analyzer::new(provider.clone(), Masker::default()).spec(),
+            Proposer::new(provider, Masker::default()).spec(),
             ChangeRequester.spec(),
         ];
         let stages: Vec<StageDef> = specs.iter().map(as_defined).collect();

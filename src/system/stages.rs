@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use hephaestus_analyzer::Analyzer;
 use hephaestus_change_requester::ChangeRequester;
-use hephaestus_classifier::stage::ClassifierStage;
+use hephaestus_classifier::{Masker, stage::ClassifierStage};
 use hephaestus_model_engine::{ModelProvider, PlaybookProvider};
 use hephaestus_pipeline::{
     runtime::{StageConfig, StageDeps, StageError, run_stage},
@@ -48,7 +48,7 @@ pub(super) enum Ready {
 /// Makes the named stages; the gateway is none.
 pub(super) fn make(names: &[String], config: &Config) -> Result<Vec<Ready>> {
     let provider: Arc<dyn ModelProvider> = Arc::new(PlaybookProvider::new()?);
-    let secret_keys = &config.classifier.secret_keys;
+    let masker = Masker::new(&config.classifier);
     let mut stages = Vec::new();
     for name in names {
         stages.push(match name.as_str() {
@@ -57,10 +57,12 @@ pub(super) fn make(names: &[String], config: &Config) -> Result<Vec<Ready>> {
                 Ready::Classifier(Arc::new(ClassifierStage::new(config.classifier.clone())))
             }
             "analyzer" => {
-                let analyzer = Analyzer::with(config.analyzer, provider.clone(), secret_keys);
+                let analyzer = Analyzer::with(config.analyzer, provider.clone(), masker.clone());
                 Ready::Analyzer(Arc::new(analyzer))
             }
-            "proposer" => Ready::Proposer(Arc::new(Proposer::new(provider.clone(), secret_keys))),
+            "proposer" => {
+                Ready::Proposer(Arc::new(Proposer::new(provider.clone(), masker.clone())))
+            }
             _ => Ready::ChangeRequester(Arc::new(ChangeRequester)),
         });
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use hephaestus_analyzer::{Analyzer, window::FingerprintState};
-use hephaestus_classifier::{Classifier, ClassifierConfig, RawLine, SourceState};
+use hephaestus_classifier::{Classifier, ClassifierConfig, Masker, RawLine, SourceState};
 use hephaestus_model_engine::PlaybookProvider;
 use hephaestus_pipeline::{
     record::{Origins, Record},
@@ -71,7 +71,7 @@ pub(crate) struct AnalyzerModel {
 impl AnalyzerModel {
     /// An analyzer that watches no node yet.
     pub(crate) fn new(codec: Codec) -> Self {
-        let analyzer = Analyzer::new(Arc::new(PlaybookProvider::new().unwrap()), &[]);
+        let analyzer = Analyzer::new(Arc::new(PlaybookProvider::new().unwrap()), Masker::default());
         Self {
             analyzer,
             codec,

@@ -58,23 +58,19 @@ pub struct Analyzer {
 
 impl Analyzer {
     /// An analyzer that asks `provider`.
-    /// Names of `secret_keys` hold secrets in source too.
-    pub fn new(provider: Arc<dyn ModelProvider>, secret_keys: &[String]) -> Self {
-        Self::with(AnalyzerConfig::default(), provider, secret_keys)
+    /// `masker` finds secrets in source too.
+    pub fn new(provider: Arc<dyn ModelProvider>, masker: Masker) -> Self {
+        Self::with(AnalyzerConfig::default(), provider, masker)
     }
 
     /// The same, with these bounds.
-    pub fn with(
-        config: AnalyzerConfig,
-        provider: Arc<dyn ModelProvider>,
-        secret_keys: &[String],
-    ) -> Self {
+    pub fn with(config: AnalyzerConfig, provider: Arc<dyn ModelProvider>, masker: Masker) -> Self {
         Self {
             nodes: Table::new(topics::NODES),
             owners: Mutex::new((0, Arc::new(NodeTable::new()))),
             provider,
             files: Arc::new(FileLists::new()),
-            masker: Masker::new(secret_keys),
+            masker,
             follower: Follower::new(config.max_followed),
         }
     }

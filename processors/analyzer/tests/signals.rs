@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hephaestus_analyzer::{Analyzer, AnalyzerConfig, follow::LOOK, window::FingerprintState};
+use hephaestus_classifier::Masker;
 use hephaestus_model_engine::PlaybookProvider;
 use hephaestus_node_manager::{NodeConfig, nodes};
 use hephaestus_pipeline::{
@@ -56,7 +57,7 @@ struct Run {
 impl Run {
     fn new(signals: &str, max_followed: usize) -> Self {
         let provider = Arc::new(PlaybookProvider::new().unwrap());
-        let analyzer = Analyzer::with(AnalyzerConfig { max_followed }, provider, &[]);
+        let analyzer = Analyzer::with(AnalyzerConfig { max_followed }, provider, Masker::default());
         analyzer.nodes().set("shop", Some(node(signals)));
         Self {
             analyzer,

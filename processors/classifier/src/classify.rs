@@ -13,7 +13,7 @@ use crate::config::ClassifierConfig;
 use crate::envelope::Envelope;
 use crate::exception::{self, Rules};
 use crate::known::{self, Known};
-use crate::mask::Masker;
+use crate::mask::{Masker, without_tags};
 use crate::parse::{self, Format, Parsed, Request};
 use crate::rules::{EventRules, Facts};
 use crate::scan::{at, cut, run_end, slice, tail};
@@ -163,7 +163,7 @@ pub struct Classifier {
 impl Classifier {
     /// A classifier with these settings.
     pub fn new(config: ClassifierConfig) -> Self {
-        let masker = Masker::new(&config.secret_keys);
+        let masker = Masker::new(&config);
         let rules = Rules::new(&config.in_app, &config.not_in_app);
         let event_rules = EventRules::new(&config.rules);
         Self { config, masker, rules, categories: Categories::default(), event_rules }
@@ -455,7 +455,8 @@ fn route(request: &Request<'_>, out: &mut String) {
         out.push_str("<path>");
         return;
     }
-    for (index, segment) in request.path.split('/').enumerate() {
+    let path = without_tags(request.path);
+    for (index, segment) in path.split('/').enumerate() {
         if index > MAX_SEGMENTS {
             out.push_str("/<path>");
             break;

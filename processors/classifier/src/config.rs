@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use hephaestus_pipeline::config::HumanDuration;
+use hephaestus_pipeline::config::Secret;
 use serde::{Deserialize, Serialize};
 
+use crate::mask::SecretRule;
 use crate::parse::Format;
 use crate::rules::{self, RuleConfig, RuleError};
 
@@ -30,6 +32,15 @@ pub struct ClassifierConfig {
     pub not_in_app: Vec<String>,
     /// Further names of fields whose values are secrets.
     pub secret_keys: Vec<String>,
+    /// Names of fields whose values are no secrets, though they look like it.
+    pub not_secret_keys: Vec<String>,
+    /// Further kinds of secrets.
+    pub secret_rules: Vec<SecretRule>,
+    /// Values that are no secrets, though they look like it.
+    pub not_secrets: Vec<String>,
+    /// The key of the tags that tell masked values of one source apart. Without it only those are tagged
+    /// that nobody can guess.
+    pub mask_key: Option<Secret>,
     /// Formats of sources that are not to be told by their content, by what the source's name
     /// (`service/instance/stream`) begins with; the longest that fits counts. A record's header
     /// `hephaestus-format` goes first.
@@ -71,6 +82,10 @@ impl Default for ClassifierConfig {
             in_app: Vec::new(),
             not_in_app: Vec::new(),
             secret_keys: Vec::new(),
+            not_secret_keys: Vec::new(),
+            secret_rules: Vec::new(),
+            not_secrets: Vec::new(),
+            mask_key: None,
             formats: BTreeMap::new(),
             max_patterns: 100_000,
             idle_rule_after: HumanDuration::from_secs(24 * 3_600),

@@ -7,7 +7,7 @@ use hephaestus_schemas::Severity;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::mask::Masker;
+use crate::mask::SourceMasker;
 use crate::scan::{at, contains, slice, tail, token_end};
 use crate::{severity, time};
 
@@ -54,7 +54,7 @@ impl Envelope {
     }
 
     /// Masks what a collector says of the line, as the line is masked.
-    pub(crate) fn mask(&mut self, masker: &Masker) {
+    pub(crate) fn mask(&mut self, masker: SourceMasker<'_>) {
         let values = self.attributes.iter_mut().map(|(_, value)| value);
         let error = self.error_type.iter_mut().chain(&mut self.error_message);
         for value in values.chain(&mut self.service).chain(error) {

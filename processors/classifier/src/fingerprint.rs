@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use hephaestus_schemas::{Exception, Frame};
 
+use crate::mask::without_tags;
 use crate::scan::{at, run_end, slice, tail};
 use crate::steady::{steady, steady_file};
 use crate::template::template;
@@ -33,11 +34,11 @@ pub fn of_exception(exception: &Exception) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"exception\0");
     for link in links() {
-        hasher.update(steady(&link.type_name).as_bytes());
+        hasher.update(without_tags(&steady(&link.type_name)).as_bytes());
         hasher.update(b"\0");
         let frames = link.frames.iter().filter(|frame| frame.in_app || !has_app);
         for key in &frame_keys(frames, ran_out_of_stack(link)) {
-            hasher.update(key.as_bytes());
+            hasher.update(without_tags(key).as_bytes());
             hasher.update(b"\0");
         }
         if !has_frames {
@@ -63,7 +64,7 @@ pub(crate) fn of_split(fingerprint: &str, values: &[Cow<'_, str>]) -> String {
     hasher.update(fingerprint.as_bytes());
     for value in values {
         hasher.update(b"\0");
-        hasher.update(value.as_bytes());
+        hasher.update(without_tags(value).as_bytes());
     }
     finish(&hasher)
 }

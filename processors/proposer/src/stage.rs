@@ -36,13 +36,13 @@ pub struct Proposer {
 
 impl Proposer {
     /// A proposer that asks `provider`.
-    /// Names of `secret_keys` hold secrets, besides the well-known ones.
-    pub fn new(provider: Arc<dyn ModelProvider>, secret_keys: &[String]) -> Self {
+    /// `masker` finds the secrets that a change must not hold.
+    pub fn new(provider: Arc<dyn ModelProvider>, masker: Masker) -> Self {
         Self {
             nodes: Table::new(topics::NODES),
             provider,
             files: Arc::new(FileLists::new()),
-            masker: Arc::new(Masker::new(secret_keys)),
+            masker: Arc::new(masker),
             limits: Limits::default(),
         }
     }

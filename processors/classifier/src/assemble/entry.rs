@@ -3,7 +3,7 @@
 use super::{Assembled, Came, Context, Lines, RawLine};
 use crate::config::ClassifierConfig;
 use crate::envelope::{self, Opened};
-use crate::mask::Masker;
+use crate::mask::SourceMasker;
 use crate::otlp::Entry;
 
 impl Lines {
@@ -12,7 +12,7 @@ impl Lines {
         &mut self,
         record: RawLine<'_>,
         entry: Entry,
-        masker: &Masker,
+        masker: SourceMasker<'_>,
         config: &ClassifierConfig,
         sink: &mut impl FnMut(&Assembled, &Context),
     ) {
@@ -40,7 +40,7 @@ impl Lines {
         &mut self,
         mut came: Came<'_>,
         text: &str,
-        masker: &Masker,
+        masker: SourceMasker<'_>,
         config: &ClassifierConfig,
         sink: &mut impl FnMut(&Assembled, &Context),
     ) {

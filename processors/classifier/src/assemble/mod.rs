@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ClassifierConfig;
 use crate::envelope::{self, Envelope};
-use crate::mask::Masker;
+use crate::mask::SourceMasker;
 use crate::parse::Format;
 use crate::scan::cut;
 use clean::{trim_blanks, without_escapes};
@@ -187,7 +187,7 @@ impl Lines {
     fn push(
         &mut self,
         record: RawLine<'_>,
-        masker: &Masker,
+        masker: SourceMasker<'_>,
         config: &ClassifierConfig,
         sink: &mut impl FnMut(&Assembled, &Context),
     ) {
@@ -206,7 +206,7 @@ impl Lines {
     /// Completes what is pending, as when no further line came in time.
     fn flush(
         &mut self,
-        masker: &Masker,
+        masker: SourceMasker<'_>,
         config: &ClassifierConfig,
         sink: &mut impl FnMut(&Assembled, &Context),
     ) {
@@ -222,7 +222,7 @@ impl Lines {
         &mut self,
         record: RawLine<'_>,
         raw: &[u8],
-        masker: &Masker,
+        masker: SourceMasker<'_>,
         config: &ClassifierConfig,
         sink: &mut impl FnMut(&Assembled, &Context),
     ) {
@@ -252,7 +252,7 @@ impl Lines {
         &mut self,
         mut came: Came<'_>,
         text: &str,
-        masker: &Masker,
+        masker: SourceMasker<'_>,
         config: &ClassifierConfig,
         sink: &mut impl FnMut(&Assembled, &Context),
     ) {
@@ -267,7 +267,7 @@ impl Lines {
         &mut self,
         came: Came<'_>,
         text: &str,
-        masker: &Masker,
+        masker: SourceMasker<'_>,
         config: &ClassifierConfig,
         take: impl FnOnce(&mut Self, &Line<'_>),
     ) {
@@ -282,7 +282,7 @@ impl Lines {
         &mut self,
         came: Came<'_>,
         clean: &str,
-        masker: &Masker,
+        masker: SourceMasker<'_>,
         config: &ClassifierConfig,
         take: impl FnOnce(&mut Self, &Line<'_>),
     ) {

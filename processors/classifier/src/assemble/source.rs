@@ -76,7 +76,7 @@ impl SourceState {
                 };
                 let record = RawLine { format, ..record };
                 let sink = &mut |event: &Assembled, context: &Context| sink(source, event, context);
-                self.lines.push(record, masker, config, sink);
+                self.lines.push(record, masker.of(source), config, sink);
             }
         }
         if !self.streams.is_empty() {
@@ -92,7 +92,8 @@ impl SourceState {
         config: &ClassifierConfig,
         sink: &mut impl FnMut(&str, &Assembled, &Context),
     ) {
-        self.lines.flush(masker, config, &mut |event, context| sink(source, event, context));
+        self.lines
+            .flush(masker.of(source), config, &mut |event, context| sink(source, event, context));
         for stream in &mut self.streams {
             stream.flush(masker, config, sink);
         }
@@ -127,10 +128,10 @@ impl SourceState {
         let sink = &mut |event: &Assembled, context: &Context| sink(source, event, context);
         // Its silence is over, too late for what was pending.
         if is_over(*last_ms, record.timestamp_ms, config) {
-            lines.flush(masker, config, sink);
+            lines.flush(masker.of(source), config, sink);
         }
         *last_ms = record.timestamp_ms;
-        lines.take_entry(record, entry, masker, config, sink);
+        lines.take_entry(record, entry, masker.of(source), config, sink);
     }
 
     /// Completes what waited too long, since a record of another stream puts off the timer of the key, and forgets
@@ -172,7 +173,7 @@ impl Stream {
         sink: &mut impl FnMut(&str, &Assembled, &Context),
     ) {
         let Self { source, lines, .. } = self;
-        lines.flush(masker, config, &mut |event, context| sink(source, event, context));
+        lines.flush(masker.of(source), config, &mut |event, context| sink(source, event, context));
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Assembled, Came, Context, Lines, RawLine};
 use crate::config::ClassifierConfig;
 use crate::envelope::{Envelope, Opened};
-use crate::mask::Masker;
+use crate::mask::SourceMasker;
 use crate::parse::Format;
 use crate::scan::{cut, run_end, tail};
 
@@ -37,7 +37,7 @@ impl Partial {
         self.offsets.first().copied()
     }
 
-    fn append(&mut self, text: &str, masker: &Masker, config: &ClassifierConfig) {
+    fn append(&mut self, text: &str, masker: SourceMasker<'_>, config: &ClassifierConfig) {
         let text = if self.ends_in_secret { tail(text, end_of_secret(text)) } else { text };
         // What passes the bound of a line would be cut off in any case.
         let room = (config.max_line_bytes + super::MASK_SLACK).saturating_sub(self.text.len());
@@ -48,7 +48,8 @@ impl Partial {
         last.push_str(cut(text, room));
         let masked = masker.mask(&last, &mut 0);
         let placeholder = masked.text.rfind('<').map_or("", |open| tail(&masked.text, open));
-        self.ends_in_secret = placeholder.starts_with("<secret:") && placeholder.ends_with('>');
+        self.ends_in_secret = crate::mask::placeholder(placeholder.as_bytes(), 0)
+            .is_some_and(|(_, end)| end == placeholder.len());
         self.masked = self.masked.saturating_add(masked.count);
         self.text.push_str(&masked.text);
     }
@@ -64,7 +65,7 @@ impl Lines {
         &mut self,
         record: RawLine<'_>,
         opened: Opened<'_>,
-        masker: &Masker,
+        masker: SourceMasker<'_>,
         config: &ClassifierConfig,
         sink: &mut impl FnMut(&Assembled, &Context),
     ) {
@@ -100,7 +101,7 @@ impl Lines {
     /// Takes the lines whose last parts did not come.
     pub(super) fn take_partials(
         &mut self,
-        masker: &Masker,
+        masker: SourceMasker<'_>,
         config: &ClassifierConfig,
         sink: &mut impl FnMut(&Assembled, &Context),
     ) {
@@ -113,7 +114,7 @@ impl Lines {
         &mut self,
         partial: Partial,
         trace: &str,
-        masker: &Masker,
+        masker: SourceMasker<'_>,
         config: &ClassifierConfig,
         sink: &mut impl FnMut(&Assembled, &Context),
     ) {

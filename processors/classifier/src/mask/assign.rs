@@ -1,230 +1,278 @@
-//! Secrets told by the name they are given: `password=…`, `"token": "…"`, `api-key: …`.
+//! Secrets told by the name they are given: `password=…`, `"token": "…"`, `--api-key …`, `<secret>…`.
 
-use super::Span;
+use std::collections::BTreeSet;
+
+use super::names::{self, Demand, Entry};
+use super::quote::Quote;
+use super::values::{bare_end, header_end, is_prose, is_secret};
+use super::{Form, Span, personal, private_key, tag};
 use crate::scan::{at, from, run_end, skip_spaces, slice};
 
-/// Texts one of which stands in the name of every field that is masked.
-pub(super) const NEEDLES: [&str; 14] = [
-    "password",
-    "passwd",
-    "passphrase",
-    "pwd",
-    "_pass",
-    "secret",
-    "token",
-    "apikey",
-    "api_key",
-    "api-key",
-    "accesskey",
-    "access_key",
-    "authorization",
-    "cookie",
-];
-
-/// Endings of names, and the placeholder of what they hold. The first that fits counts.
-const ENDINGS: [(&str, &str); 21] = [
-    ("password", "<secret:password>"),
-    ("passwd", "<secret:password>"),
-    ("passphrase", "<secret:password>"),
-    ("pwd", "<secret:password>"),
-    ("_pass", "<secret:password>"),
-    ("secret", "<secret:secret>"),
-    ("secret_key", "<secret:key>"),
-    ("secretkey", "<secret:key>"),
-    ("secret-key", "<secret:key>"),
-    ("secret_access_key", "<secret:key>"),
-    ("secretaccesskey", "<secret:key>"),
-    ("token", "<secret:token>"),
-    ("apikey", "<secret:key>"),
-    ("api_key", "<secret:key>"),
-    ("api-key", "<secret:key>"),
-    ("accesskey", "<secret:key>"),
-    ("access_key", "<secret:key>"),
-    ("access-key", "<secret:key>"),
-    ("authorization", AUTHORIZATION),
-    ("set-cookie", "<secret:cookie>"),
-    ("cookie", "<secret:cookie>"),
-];
-
-const AUTHORIZATION: &str = "<secret:authorization>";
-
-/// Longest name that is looked at.
+/// Longest name that is looked at: what is tried at many positions looks only so far.
 const MAX_NAME: usize = 96;
-/// A value shorter than this, behind `token: ` in prose, is taken for a word.
-const MIN_PROSE: usize = 6;
+/// Longest name of a type around a value, as in `Some("…")`.
+const MAX_WRAPPER: usize = 24;
 
-/// The value to mask, where the needle at `start..end` is the end of a name that holds a secret.
-pub(super) fn value(line: &str, start: usize, end: usize, extra_keys: &[String]) -> Option<Span> {
-    let bytes = line.as_bytes();
-    // The word inside a placeholder is no name.
-    if start > 0 && at(bytes, start - 1) == b'<' {
-        return None;
-    }
-    let name_end = bounded_run(bytes, end, is_name_byte);
-    // The ending is compared from the needle on; what stands before it in the name does not matter,
-    // but `_key` behind `secret` does.
-    let name = slice(line, start, name_end);
-    let placeholder = placeholder(name, extra_keys)?;
-
-    let (after_name, name_quote) = closing_quote(bytes, name_end);
-    let separator_at = skip_spaces(bytes, after_name);
-    let separator = at(bytes, separator_at);
-    let mut pos = separator_at + 1;
-    match (separator, at(bytes, pos)) {
-        (b'=', b'>' | b'=') => pos += 1,
-        (b':', b':') => return None,
-        (b':', b'=') => pos += 1,
-        (b'=' | b':', _) => {}
-        _ => return None,
-    }
-    let value_at = skip_spaces(bytes, pos);
-    if matches!(at(bytes, value_at), b'{' | b'[' | b'(' | b'<') {
-        return None;
-    }
-    let spaced = value_at > pos;
-    let (start, end) = match opening_quote(bytes, value_at) {
-        Some(quote) => {
-            let start = value_at + quote.len();
-            (start, quoted_end(bytes, start, quote))
-        }
-        None if name_quote => return json_scalar(line, value_at, placeholder),
-        None => (value_at, bare_end(bytes, value_at, placeholder)),
-    };
-    let start = behind_scheme(line, start, end, placeholder);
-    let value = slice(line, start, end);
-    let quoted = start > value_at;
-    if !is_secret(value) || (!quoted && separator == b':' && spaced && is_prose(value, placeholder))
-    {
-        return None;
-    }
-    Some(Span { start, end, placeholder })
+/// Names of fields that hold secrets.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    /// Further ones, in small letters.
+    extra: Vec<String>,
+    /// Those that hold none after all, in small letters.
+    allowed: BTreeSet<String>,
 }
 
-/// The end of a name: a longer one than `MAX_NAME` is looked at in part, so that no line of names
-/// without values takes more than linear time.
-fn bounded_run(bytes: &[u8], start: usize, keep: impl Fn(u8) -> bool) -> usize {
-    let highest = bytes.len().min(start + MAX_NAME);
-    run_end(bytes.get(..highest).unwrap_or(bytes), start, keep)
+/// A name in a line, and what was found behind it.
+struct Named<'a> {
+    entry: Entry,
+    start: usize,
+    end: usize,
+    quote: Option<Quote>,
+    text: &'a str,
+}
+
+/// How a value is given to a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Separator {
+    Equals,
+    Colon,
+    /// `--password x`.
+    Space,
+    /// `<password>x</password>`.
+    Element,
+    /// `name="PASSWORD" value="x"`.
+    Pair,
+}
+
+impl Names {
+    pub(super) fn new(extra: &[String], allowed: &[String]) -> Self {
+        let lower = |names: &[String]| -> Vec<String> {
+            let named = names.iter().filter(|name| !name.is_empty());
+            named.map(|name| name.to_ascii_lowercase()).collect()
+        };
+        Self { extra: lower(extra), allowed: lower(allowed).into_iter().collect() }
+    }
+
+    /// Texts one of which stands in every name.
+    pub(super) fn needles(&self) -> impl Iterator<Item = &str> {
+        names::NEEDLES.into_iter().chain(self.extra.iter().map(String::as_str))
+    }
+
+    /// The value to mask, where the needle at `start..end` belongs to a name that holds a secret.
+    pub(super) fn value(&self, line: &str, start: usize, end: usize) -> Option<Span<'static>> {
+        let bytes = line.as_bytes();
+        let name = self.name(line, start, end)?;
+        let (separator, behind) = separator(bytes, &name)?;
+        let value_at = opened(bytes, skip_spaces(bytes, behind));
+        if tag::placeholder(bytes, value_at).is_some() || opens_more(bytes, value_at, &name) {
+            return None;
+        }
+        let kind = name.entry.kind;
+        let quoted = Quote::at(bytes, value_at);
+        let (start, end) = match quoted {
+            Some((quote, start)) => (start, list_end(bytes, quote, quote.end(bytes, start))),
+            None if separator == Separator::Element => {
+                let end = memchr::memchr(b'<', from(bytes, value_at));
+                (value_at, end.map_or(bytes.len(), |end| value_at + end))
+            }
+            None if name.quote.is_some() && is_number(at(bytes, value_at)) => {
+                return number(bytes, value_at, &name);
+            }
+            None if names::is_header(kind) => (value_at, header_end(bytes, value_at, kind)),
+            None => (value_at, bare_end(bytes, value_at)),
+        };
+        let start = behind_scheme(line, start, end, kind);
+        let value = slice(line, start, end);
+        let is_bare = quoted.is_none() && separator != Separator::Element;
+        let is_code = is_bare && (name.quote.is_some() || separator == Separator::Equals);
+        if !is_secret(value, name.text) || (is_code && reads_as_code(value, name.quote.is_some())) {
+            return None;
+        }
+        let is_spaced = separator == Separator::Colon && value_at > behind;
+        if is_bare && is_spaced && start == value_at && is_prose(value, kind) {
+            return None;
+        }
+        let kind = if private_key::is_key(value) { private_key::KIND } else { kind };
+        name.entry.demand.is_met(name.text, value).then_some(Span::new(start, end, kind))
+    }
+
+    fn name<'a>(&self, line: &'a str, start: usize, end: usize) -> Option<Named<'a>> {
+        let bytes = line.as_bytes();
+        let highest = bytes.len().min(end + MAX_NAME);
+        let name_end = run_end(bytes.get(..highest).unwrap_or(bytes), end, is_name_byte);
+        let lowest = start.saturating_sub(MAX_NAME);
+        let mut name_start = start;
+        while name_start > lowest && is_name_byte(at(bytes, name_start - 1)) {
+            name_start -= 1;
+        }
+        let text = slice(line, name_start, name_end);
+        let entry = names::entry(text, &self.extra)?;
+        if !self.allowed.is_empty() {
+            let plain = text.trim_start_matches('-').to_ascii_lowercase();
+            if self.allowed.contains(&plain) {
+                return None;
+            }
+        }
+        let quote = Quote::at(bytes, name_end).map(|(quote, _)| quote);
+        Some(Named { entry, start: name_start, end: name_end, quote, text })
+    }
 }
 
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 
-fn placeholder(name: &str, extra_keys: &[String]) -> Option<&'static str> {
-    let ends = |ending: &str| {
-        let from = name.len().checked_sub(ending.len());
-        from.and_then(|from| name.get(from..)).is_some_and(|tail| tail.eq_ignore_ascii_case(ending))
-    };
-    if let Some((_, placeholder)) = ENDINGS.iter().find(|(ending, _)| ends(ending)) {
-        return Some(placeholder);
+/// What stands between a name and its value, and where that ends.
+fn separator(bytes: &[u8], name: &Named<'_>) -> Option<(Separator, usize)> {
+    let mut behind = name.quote.map_or(name.end, |quote| quote.behind(name.end));
+    if name.quote.is_some() && at(bytes, behind) == b']' {
+        behind += 1;
     }
-    extra_keys.iter().any(|key| ends(key)).then_some("<secret:secret>")
-}
-
-/// Passes over the quote that closes a name; says whether there was one.
-fn closing_quote(bytes: &[u8], pos: usize) -> (usize, bool) {
-    match (at(bytes, pos), at(bytes, pos + 1)) {
-        (b'"' | b'\'', _) => (pos + 1, true),
-        (b'\\', b'"') => (pos + 2, true),
-        _ => (pos, false),
-    }
-}
-
-fn opening_quote(bytes: &[u8], pos: usize) -> Option<&'static [u8]> {
-    match (at(bytes, pos), at(bytes, pos + 1)) {
-        (b'"', _) => Some(b"\""),
-        (b'\'', _) => Some(b"'"),
-        (b'\\', b'"') => Some(b"\\\""),
-        _ => None,
-    }
-}
-
-/// Where the text that a quote opened ends: before the same quote, unescaped.
-fn quoted_end(bytes: &[u8], start: usize, quote: &[u8]) -> usize {
-    if quote.len() == 2 {
-        return memchr::memmem::find(from(bytes, start), quote)
-            .map_or(bytes.len(), |found| start + found);
-    }
-    let mut pos = start;
-    while pos < bytes.len() {
-        match at(bytes, pos) {
-            b'\\' => pos += 2,
-            byte if byte == at(quote, 0) => return pos,
-            _ => pos += 1,
+    let is_flag = name.text.starts_with("--");
+    let place = skip_spaces(bytes, behind);
+    let rest = from(bytes, place);
+    let length = match rest {
+        [b':', b':', ..] => return None,
+        [b'=', b'>' | b'=', ..] | [b':', b'=', ..] | [b'-', b'>', ..] if !is_flag => 2,
+        [b'=' | b':', ..] => 1,
+        [b'%', b'3', b'D' | b'd', ..] => 3,
+        [b'\\', b'u', b'0', b'0', b'3', b'd' | b'D', ..] => 6,
+        [b'>', ..] if is_element(bytes, name.start) => {
+            return Some((Separator::Element, place + 1));
         }
-    }
-    bytes.len()
+        [b',', ..] if is_flag && name.quote.is_some() => {
+            return Some((Separator::Space, place + 1));
+        }
+        [first, ..] if is_flag && place > behind && *first != b'-' => {
+            return Some((Separator::Space, place));
+        }
+        _ => return pair(bytes, behind, name).map(|end| (Separator::Pair, end)),
+    };
+    let separator = if at(rest, 0) == b':' { Separator::Colon } else { Separator::Equals };
+    Some((separator, place + length))
 }
 
-fn bare_end(bytes: &[u8], start: usize, placeholder: &str) -> usize {
-    // A header's value runs on over spaces: a scheme and its token, a list of cookies.
-    let header = matches!(placeholder, AUTHORIZATION | "<secret:cookie>");
-    if header {
-        return run_end(bytes, start, |byte| !matches!(byte, b'"' | b'\'' | b'\\' | b'}' | b']'));
+/// Whether a name is that of an element of XML.
+fn is_element(bytes: &[u8], name: usize) -> bool {
+    let mut pos = name;
+    while pos > 0
+        && name - pos < MAX_NAME
+        && (is_name_byte(at(bytes, pos - 1)) || at(bytes, pos - 1) == b':')
+    {
+        pos -= 1;
     }
-    run_end(bytes, start, |byte| {
-        !byte.is_ascii_whitespace()
-            && !matches!(
-                byte,
-                b',' | b';' | b'&' | b')' | b'}' | b']' | b'"' | b'\'' | b'|' | b'\\'
-            )
-    })
+    pos > 0 && at(bytes, pos - 1) == b'<'
 }
 
-/// Behind the scheme (`Bearer`, `Basic`, …) of an authorisation header; else `start` itself.
-fn behind_scheme(line: &str, start: usize, end: usize, placeholder: &str) -> usize {
-    let value = slice(line, start, end);
-    if placeholder != AUTHORIZATION {
-        return start;
+/// Where the name stands in quotes as the value of `name`: behind the `value=` or `"value":` of the
+/// same entry.
+fn pair(bytes: &[u8], behind: usize, name: &Named<'_>) -> Option<usize> {
+    name.quote?;
+    let is_between = |byte: u8| matches!(byte, b',' | b' ' | b'\t');
+    let word = run_end(bytes, behind, is_between);
+    let word = Quote::at(bytes, word).map_or(word, |(_, behind)| behind);
+    let word_end = word + 5;
+    if word == behind || !bytes.get(word..word_end)?.eq_ignore_ascii_case(b"value") {
+        return None;
     }
-    let Some(space) = value.find(' ') else { return start };
-    let scheme = slice(value, 0, space);
-    if scheme.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-        return start + skip_spaces(value.as_bytes(), space);
-    }
-    start
+    let word_end = Quote::at(bytes, word_end).map_or(word_end, |(_, behind)| behind);
+    let place = skip_spaces(bytes, word_end);
+    matches!(at(bytes, place), b'=' | b':').then_some(place + 1)
 }
 
-fn is_secret(value: &str) -> bool {
-    let trimmed = value.trim();
-    let empty_word = matches!(
-        trimmed.to_ascii_lowercase().as_str(),
-        "" | "null" | "none" | "nil" | "true" | "false" | "undefined" | "{}" | "[]"
-    );
-    let opens_more = trimmed.starts_with(['{', '[', '(']);
-    let starred = trimmed.bytes().all(|byte| !byte.is_ascii_alphanumeric() && byte.is_ascii());
-    !empty_word && !opens_more && !starred && !trimmed.starts_with("<secret:")
-}
-
-/// Whether what follows `token: ` reads as a word rather than as a secret.
-fn is_prose(value: &str, placeholder: &str) -> bool {
-    if placeholder == "<secret:password>" || placeholder == AUTHORIZATION {
-        return false;
+/// Behind what opens a value without being a part of it: `[`, `Some(`, `b` before a quote.
+fn opened(bytes: &[u8], value_at: usize) -> usize {
+    if at(bytes, value_at) == b'[' {
+        return skip_spaces(bytes, value_at + 1);
     }
-    let has_digit = value.bytes().any(|byte| byte.is_ascii_digit());
-    value.len() < MIN_PROSE || (!has_digit && value.len() < 20)
+    let bounded = bytes.get(..bytes.len().min(value_at + MAX_WRAPPER)).unwrap_or(bytes);
+    let word_end = run_end(bounded, value_at, |byte| byte.is_ascii_alphabetic());
+    let inner = match (at(bytes, word_end), word_end - value_at) {
+        (b'(', _) => word_end + 1,
+        (b'"' | b'\'', 1 | 2) => {
+            let is_prefix = bytes
+                .get(value_at..word_end)
+                .unwrap_or(&[])
+                .iter()
+                .all(|byte| b"bBrRuU".contains(byte));
+            return if is_prefix { word_end } else { value_at };
+        }
+        _ => return value_at,
+    };
+    if Quote::at(bytes, inner).is_some() { inner } else { value_at }
 }
 
-/// A number in JSON, which becomes a string.
-fn json_scalar(line: &str, start: usize, placeholder: &'static str) -> Option<Span> {
-    let bytes = line.as_bytes();
+/// Whether what stands at `pos` is a structure rather than a value.
+fn opens_more(bytes: &[u8], pos: usize, name: &Named<'_>) -> bool {
+    // ODBC writes a password in braces.
+    let is_odbc =
+        matches!(name.entry.kind, "secret:password") && name.quote.is_none() && pos == name.end + 1;
+    match at(bytes, pos) {
+        b'{' => !is_odbc || matches!(at(bytes, pos + 1), b'"' | b'}' | b'{' | b' '),
+        b'[' | b'(' => true,
+        _ => false,
+    }
+}
+
+/// The end of a list in brackets whose first text ends at `end`; `end` itself where there is no list.
+fn list_end(bytes: &[u8], quote: Quote, end: usize) -> usize {
+    let mut last = end;
+    loop {
+        let comma = skip_spaces(bytes, quote.behind(last));
+        let next = skip_spaces(bytes, comma + 1);
+        let Some((opening, start)) = Quote::at(bytes, next) else { return last };
+        if at(bytes, comma) != b',' || opening != quote {
+            return last;
+        }
+        let next_end = quote.end(bytes, start);
+        let behind = skip_spaces(bytes, quote.behind(next_end));
+        // A name follows, not a further text.
+        if !matches!(at(bytes, behind), b',' | b']') {
+            return last;
+        }
+        last = next_end;
+    }
+}
+
+fn is_number(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte == b'-'
+}
+
+/// A number in JSON, which becomes a string; where quotes are escaped, the number 0.
+fn number(bytes: &[u8], start: usize, name: &Named<'_>) -> Option<Span<'static>> {
     let end = run_end(bytes, start, |byte| {
         byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E')
     });
-    let number = slice(line, start, end);
-    if number.is_empty() || !number.bytes().any(|byte| byte.is_ascii_digit()) {
+    let text = std::str::from_utf8(bytes.get(start..end)?).ok()?;
+    let is_whole = matches!(at(bytes, end), b',' | b'}' | b']' | b' ' | b'\t' | b'\\' | 0);
+    let is_secret = is_whole && text.bytes().any(|byte| byte.is_ascii_digit());
+    if !is_secret || !name.entry.demand.is_met(name.text, text) {
         return None;
     }
-    // Only the kinds that can hold a number; inside an escaped document the quote is escaped too.
-    let escaped = memchr::memmem::find(from(bytes, start.saturating_sub(6)), b"\\\"")
-        .is_some_and(|found| found < 6);
-    let quoted = match (placeholder, escaped) {
-        ("<secret:password>", false) => "\"<secret:password>\"",
-        ("<secret:token>", false) => "\"<secret:token>\"",
-        ("<secret:key>", false) => "\"<secret:key>\"",
-        (_, false) => "\"<secret:secret>\"",
-        (_, true) => "0",
-    };
-    Some(Span { start, end, placeholder: quoted })
+    let is_escaped = name.quote.is_some_and(Quote::is_escaped);
+    let form = if is_escaped { Form::Zero } else { Form::Quoted };
+    Some(Span { form, ..Span::new(start, end, name.entry.kind) })
+}
+
+/// Behind the scheme (`Bearer`, `Basic`, …) of an authorisation header; else `start` itself.
+fn behind_scheme(line: &str, start: usize, end: usize, kind: &str) -> usize {
+    let value = slice(line, start, end);
+    if kind != names::AUTHORIZATION {
+        return start;
+    }
+    let Some(space) = value.find(' ') else { return start };
+    let is_scheme =
+        slice(value, 0, space).bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if is_scheme { start + skip_spaces(value.as_bytes(), space) } else { start }
+}
+
+/// Whether a value without quotes is an expression of a program: `get_token()`, `form["password"]`;
+/// behind a name in quotes, whatever does not look random.
+fn reads_as_code(value: &str, is_quoted_name: bool) -> bool {
+    let bytes = value.as_bytes();
+    let path_end =
+        run_end(bytes, 0, |byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.'));
+    let is_expression = path_end > 0 && matches!(at(bytes, path_end), b'(' | b'[');
+    is_expression
+        || (is_quoted_name && !Demand::Random.is_met("", value) && !personal::is_phone(value))
 }

@@ -1,131 +1,129 @@
-//! Secrets that their own shape gives away: provider keys, JWT, bearer tokens, URL passwords.
+//! Secrets that their own shape gives away: JSON web tokens, bearer tokens, URLs and webhooks.
 
-use super::{Span, word_begins};
+use super::Span;
+use super::providers::is_random;
+use super::quote::{behind_torn_escape, word_begins};
 use crate::scan::{at, from, run_end};
 
-/// A provider's token, told by its prefix.
-pub(super) struct TokenKind {
-    pub(super) prefix: &'static str,
-    placeholder: &'static str,
-    /// Fewest characters behind the prefix.
-    min: usize,
-}
+/// Bytes of a URL in which its password is looked for.
+const MAX_AUTHORITY: usize = 512;
+/// Shortest name of a user in a URL that can be a token.
+const MIN_USER_TOKEN: usize = 16;
 
-const fn kind(prefix: &'static str, placeholder: &'static str, min: usize) -> TokenKind {
-    TokenKind { prefix, placeholder, min }
-}
-
-/// Prefixes as the providers document them; a rule is data.
-pub(super) const KINDS: [TokenKind; 24] = [
-    kind("AKIA", "<secret:aws-key>", 16),
-    kind("ASIA", "<secret:aws-key>", 16),
-    kind("ghp_", "<secret:github-token>", 20),
-    kind("gho_", "<secret:github-token>", 20),
-    kind("ghu_", "<secret:github-token>", 20),
-    kind("ghs_", "<secret:github-token>", 20),
-    kind("ghr_", "<secret:github-token>", 20),
-    kind("github_pat_", "<secret:github-token>", 20),
-    kind("glpat-", "<secret:gitlab-token>", 16),
-    kind("xoxb-", "<secret:slack-token>", 10),
-    kind("xoxp-", "<secret:slack-token>", 10),
-    kind("xoxa-", "<secret:slack-token>", 10),
-    kind("xoxr-", "<secret:slack-token>", 10),
-    kind("xoxs-", "<secret:slack-token>", 10),
-    kind("xapp-", "<secret:slack-token>", 10),
-    kind("sk_live_", "<secret:stripe-key>", 10),
-    kind("rk_live_", "<secret:stripe-key>", 10),
-    kind("sk_test_", "<secret:stripe-key>", 10),
-    kind("AIza", "<secret:google-key>", 30),
-    kind("ya29.", "<secret:google-token>", 20),
-    kind("npm_", "<secret:npm-token>", 30),
-    kind("hf_", "<secret:hf-token>", 30),
-    kind("sk-", "<secret:api-key>", 20),
-    kind("SG.", "<secret:sendgrid-key>", 30),
-];
-
-/// How far behind a prefix is looked before it is decided whether a secret stands there.
-const MAX_LOOK: usize = 128;
-/// The same for the header of a JWT, which is longer.
-const MAX_JWT_HEADER: usize = 512;
-
-fn is_token_byte(byte: u8) -> bool {
+fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 
-/// A provider's token whose prefix stands at `start`.
-pub(super) fn token(bytes: &[u8], start: usize, index: usize) -> Option<Span> {
-    let kind = KINDS.get(index)?;
-    let prefix = kind.prefix.as_bytes();
-    if !from(bytes, start).starts_with(prefix) || !word_begins(bytes, start) {
-        return None;
-    }
-    let dotted = matches!(kind.prefix, "SG." | "ya29.");
-    let body = start + prefix.len();
-    let is_body = |byte| is_token_byte(byte) || (dotted && byte == b'.');
-    let end = run_end(bytes.get(..bytes.len().min(body + MAX_LOOK))?, body, is_body);
-    if end - body < kind.min {
-        return None;
-    }
-    // A long hyphenated word holds no digit; a key of that length does.
-    let has_digit = bytes.get(body..end)?.iter().any(u8::is_ascii_digit);
-    if !has_digit {
-        return None;
-    }
-    let end = run_end(bytes, end, is_body);
-    Some(Span { start, end, placeholder: kind.placeholder })
-}
-
-/// A JSON web token (RFC 7519): three parts of base64url, the first of which opens an object.
-pub(super) fn jwt(bytes: &[u8], start: usize) -> Option<Span> {
+/// A JSON web token (RFC 7519): parts of base64url, the first of which opens an object. Where there
+/// is none, gives the end of what was looked at: no other begins in it.
+pub(super) fn jwt(bytes: &[u8], start: usize) -> Result<Span<'static>, usize> {
     if !from(bytes, start).starts_with(b"eyJ") || !word_begins(bytes, start) {
-        return None;
+        return Err(start);
     }
-    let header_end =
-        run_end(bytes.get(..bytes.len().min(start + MAX_JWT_HEADER))?, start, is_token_byte);
+    let header_end = run_end(bytes, start, is_word);
     if header_end - start < 10 || at(bytes, header_end) != b'.' {
-        return None;
+        return Err(header_end);
     }
-    let claims_end = run_end(bytes, header_end + 1, is_token_byte);
-    if claims_end - header_end < 5 {
-        return None;
+    let mut end = run_end(bytes, header_end + 1, is_word);
+    if end - header_end < 5 {
+        return Err(end);
     }
-    let mut end = claims_end;
-    if at(bytes, claims_end) == b'.' {
-        let signature_end = run_end(bytes, claims_end + 1, is_token_byte);
-        if signature_end > claims_end + 1 {
-            end = signature_end;
+    // A signature; encrypted ones have three parts more (RFC 7516).
+    for _ in 0..3 {
+        let part_end = run_end(bytes, end + 1, is_word);
+        if at(bytes, end) != b'.' || part_end == end + 1 {
+            break;
         }
+        end = part_end;
     }
-    Some(Span { start, end, placeholder: "<secret:jwt>" })
+    Ok(Span::new(start, end, "secret:jwt"))
 }
 
 /// The token behind `Bearer `, which ends at `end`.
-pub(super) fn bearer(bytes: &[u8], start: usize, end: usize) -> Option<Span> {
+pub(super) fn bearer(bytes: &[u8], start: usize, end: usize) -> Option<Span<'static>> {
     if !word_begins(bytes, start) {
         return None;
     }
-    let token_end = run_end(bytes, end, |byte| {
-        is_token_byte(byte) || matches!(byte, b'.' | b'~' | b'+' | b'/' | b'=')
+    let start = crate::scan::skip_spaces(bytes, end);
+    let end = run_end(bytes, start, |byte| {
+        is_word(byte) || matches!(byte, b'.' | b'~' | b'+' | b'/' | b'=' | b'|' | b':')
     });
-    let token = bytes.get(end..token_end)?;
-    // `bearer authentication` is prose; a token holds a digit.
-    let secret = token.len() >= 8 && token.iter().any(u8::is_ascii_digit);
-    secret.then_some(Span { start: end, end: token_end, placeholder: "<secret:authorization>" })
+    let token = bytes.get(start..end)?;
+    // `bearer authentication` is prose.
+    let is_secret = token.len() >= 8 && is_random(token);
+    is_secret.then_some(Span::new(start, end, "secret:authorization"))
 }
 
-/// The password in `user:password@` of a URL whose authority begins at `start`.
-pub(super) fn url_password(bytes: &[u8], start: usize) -> Option<Span> {
-    let end = run_end(bytes, start, |byte| {
-        !byte.is_ascii_whitespace()
-            && !matches!(byte, b'/' | b'"' | b'\'' | b'?' | b'#' | b'<' | b'>')
-    });
-    let authority = bytes.get(start..end)?;
-    let at_sign = memchr::memrchr(b'@', authority)?;
-    let colon = memchr::memchr(b':', authority.get(..at_sign)?)?;
-    let secret = colon + 1 < at_sign;
-    secret.then_some(Span {
-        start: start + colon + 1,
-        end: start + at_sign,
-        placeholder: "<secret:password>",
-    })
+/// The password in `user:password@` of a URL whose authority begins at `start`, or the token that
+/// stands in the place of its user.
+pub(super) fn url_password(bytes: &[u8], start: usize) -> Option<Span<'static>> {
+    let bounded = bytes.get(..bytes.len().min(start + MAX_AUTHORITY))?;
+    let is_url = |byte: u8| {
+        !byte.is_ascii_whitespace() && !matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'\\' | b'`')
+    };
+    let host_end =
+        run_end(bounded, start, |byte| is_url(byte) && !matches!(byte, b'/' | b'?' | b'#'));
+    let authority = bounded.get(start..host_end)?;
+    let colon = memchr::memchr(b':', authority);
+    if let Some(sign) = memchr::memrchr(b'@', authority) {
+        return match colon.filter(|colon| *colon < sign) {
+            Some(colon)
+                if colon + 1 < sign && authority.get(colon + 1..sign)? != b"x-oauth-basic" =>
+            {
+                Some(Span::new(start + colon + 1, start + sign, "secret:password"))
+            }
+            colon => {
+                let user = authority.get(..colon.unwrap_or(sign))?;
+                let is_token = user.len() >= MIN_USER_TOKEN && is_random(user);
+                is_token.then_some(Span::new(start, start + user.len(), "secret:token"))
+            }
+        };
+    }
+    // A password with a slash in it that was not escaped, if what the colon opens is no port.
+    let password = start + colon? + 1;
+    let end = run_end(bounded, password, is_url);
+    let sign = password + memchr::memchr(b'@', bounded.get(password..end)?)?;
+    let is_port = bounded.get(password..host_end)?.iter().all(u8::is_ascii_digit);
+    (!is_port).then_some(Span::new(password, sign, "secret:password"))
+}
+
+/// What stands behind the path of a webhook, by which alone whoever knows it may write there.
+pub(super) fn webhook(bytes: &[u8], end: usize) -> Option<Span<'static>> {
+    let path_end = run_end(bytes, end, |byte| is_word(byte) || byte == b'/');
+    let path = bytes.get(end..path_end)?;
+    let is_secret = path.len() >= 20 && is_random(path);
+    is_secret.then_some(Span::new(end, path_end, "secret:webhook"))
+}
+
+/// A bot's token of Telegram: its number, a colon, and 35 characters that begin with `AA`. The
+/// needle is the colon and those two.
+pub(super) fn telegram(bytes: &[u8], colon: usize) -> Option<Span<'static>> {
+    let mut start = colon;
+    while start > 0 && colon - start < 12 && at(bytes, start - 1).is_ascii_digit() {
+        start -= 1;
+    }
+    let end = run_end(bytes.get(..bytes.len().min(colon + 64))?, colon + 1, is_word);
+    let is_token = (7..=11).contains(&(colon - start)) && (33..=40).contains(&(end - colon - 1));
+    is_token.then_some(Span::new(start, end, "secret:telegram-token"))
+}
+
+/// Letters and digits, a mark, and many further characters: a client's secret of Azure (`…8Q~…`),
+/// a token of Terraform Cloud (`….atlasv1.…`). `before` and `behind` are the fewest of each.
+pub(super) fn around_mark(
+    bytes: &[u8],
+    mark: (usize, usize),
+    (before, behind): (usize, usize),
+    kind: &'static str,
+) -> Option<Span<'static>> {
+    const MAX_BEFORE: usize = 32;
+    let is_part = |byte: u8| is_word(byte) || matches!(byte, b'~' | b'.');
+    let mut start = mark.0;
+    while start > 0 && mark.0 - start < MAX_BEFORE && is_part(at(bytes, start - 1)) {
+        start -= 1;
+    }
+    let start = behind_torn_escape(bytes, start).min(mark.0);
+    let look = bytes.get(..bytes.len().min(mark.1 + 128))?;
+    let looked_end = run_end(look, mark.1, is_part);
+    let enough = mark.0 - start >= before && looked_end - mark.1 >= behind;
+    enough.then(|| Span::new(start, run_end(bytes, looked_end, is_part), kind))
 }

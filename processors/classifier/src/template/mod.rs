@@ -5,6 +5,7 @@ mod addresses;
 mod values;
 mod words;
 
+use crate::mask::without_tags;
 use crate::scan::{at, cut, skip_spaces, slice, token_end};
 use crate::time;
 
@@ -25,7 +26,9 @@ pub fn template_into(message: &str, out: &mut String) {
     let message = message.trim_start();
     let first_end = memchr::memchr(b'\n', message.as_bytes()).unwrap_or(message.len());
     let first_line = slice(message, 0, first_end);
-    let source = cut(first_line, MAX_SOURCE).trim_end();
+    // Which secret stands in a message is one of its variables.
+    let untagged = without_tags(first_line);
+    let source = cut(&untagged, MAX_SOURCE).trim_end();
     let bytes = source.as_bytes();
     let mut pos = 0;
     while pos < bytes.len() {

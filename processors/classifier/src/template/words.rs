@@ -2,7 +2,7 @@
 
 use super::addresses::{ipv4, ipv4_end, ipv6, is_host, port_of_host};
 use super::values::{self, number_end};
-use crate::scan::{at, from, is_ident, run_end, slice, tail};
+use crate::scan::{at, from, is_ident, run_end, slice};
 
 /// Longest text in quotes that counts as one value.
 const MAX_QUOTED: usize = 64;
@@ -123,11 +123,9 @@ fn value(token: &str, pos: usize, out: &mut String) -> Option<usize> {
 
 /// A placeholder that masking left, kept as it is.
 fn placeholder(token: &str, pos: usize, out: &mut String) -> Option<usize> {
-    let rest = tail(token, pos);
-    let known = ["<secret:", "<email>", "<card>"].iter().any(|start| rest.starts_with(start));
-    let end = rest.find('>').filter(|_| known)?;
-    out.push_str(slice(rest, 0, end + 1));
-    Some(pos + end + 1)
+    let (_, end) = crate::mask::placeholder(token.as_bytes(), pos)?;
+    out.push_str(slice(token, pos, end));
+    Some(end)
 }
 
 /// `/etc/passwd`; an address behind a slash is no path.
