@@ -151,7 +151,7 @@ fn best_time(input: &[u8]) -> Duration {
 
 #[test]
 fn time_grows_with_the_input_and_no_faster() {
-    let units: [&str; 26] = [
+    let units: [&str; 57] = [
         "a",
         "password=",
         "token=\"{",
@@ -178,6 +178,37 @@ fn time_grows_with_the_input_and_no_faster() {
         "A`1[",
         " ---> ",
         ":in `",
+        "eyJ",
+        "eyJ.",
+        "-eyJ-",
+        "ghp_",
+        "SK0",
+        "1 ",
+        "11-",
+        "DE8",
+        "+12",
+        "(20",
+        "://a:b",
+        "%40",
+        "\\",
+        "\\\"",
+        "password=\\",
+        "\"password\": [\"a\", ",
+        "token=\"",
+        "--password ",
+        "<password>",
+        "Authorization: ",
+        "Cookie: a=\"",
+        "password\", ",
+        "_key",
+        "a8Q~",
+        "1:AA",
+        "AKIA",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\"",
+        "<secret:a",
+        "xoxe.xoxe-",
+        "password: Some(",
     ];
     for unit in units {
         let line = |size: usize| unit.repeat(size / unit.len());
