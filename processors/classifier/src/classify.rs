@@ -17,7 +17,7 @@ use crate::mask::{Masker, without_tags};
 use crate::parse::{self, Format, Parsed, Request};
 use crate::rules::{EventRules, Facts};
 use crate::scan::{at, cut, run_end, slice, tail};
-use crate::{culprit, fingerprint, template};
+use crate::{culprit, fingerprint, passed, template};
 
 /// Bytes kept of one attribute.
 const MAX_ATTRIBUTE: usize = 512;
@@ -218,6 +218,35 @@ impl Classifier {
         state.flush(source, &self.masker, &self.config, &mut |source, event, context| {
             sink(self.view(source, event, context));
         });
+    }
+
+    /// What another Hephaestus classified, as it is published: masked again, its ids computed here, and
+    /// the rules of the configuration applied.
+    pub fn accept(&self, log: ClassifiedLog) -> ClassifiedLog {
+        let mut log = passed::accept(log, &self.masker, &self.config);
+        let known = Known {
+            template: std::mem::take(&mut log.template),
+            pattern_id: std::mem::take(&mut log.pattern_id),
+            fingerprint: std::mem::take(&mut log.fingerprint),
+            category: std::mem::take(&mut log.category).into(),
+            reason: std::mem::take(&mut log.category_reason).into(),
+        };
+        let facts = Facts {
+            message: &log.message,
+            service: &log.service,
+            logger: log.attributes.get("logger").map(String::as_str),
+            exception: log.exception.as_ref(),
+            route: log.attributes.get("http_route").map(String::as_str),
+        };
+        let known = self.event_rules.apply(&facts, &known).unwrap_or(known);
+        ClassifiedLog {
+            template: known.template,
+            pattern_id: known.pattern_id,
+            fingerprint: known.fingerprint,
+            category: known.category.into_owned(),
+            category_reason: known.reason.into_owned(),
+            ..log
+        }
     }
 
     /// Classifies an event.

@@ -16,6 +16,7 @@ mod mask;
 mod offline;
 mod otlp;
 mod parse;
+mod passed;
 mod rules;
 mod scan;
 mod severity;

@@ -23,7 +23,7 @@ use hephaestus_pipeline::{
 use hephaestus_schemas::{
     ClassifiedLog, Pattern, Severity,
     codec::{Codec, EncodeError},
-    topics,
+    topics, wire,
 };
 use prometheus::core::Collector;
 
@@ -184,12 +184,28 @@ impl TableSink for Learned {
     }
 }
 
-/// A record of `raw-logs`, as it came.
-pub struct RawRecord;
+/// What a record of `raw-logs` is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RawRecord {
+    /// Lines, as they came.
+    Lines,
+    /// An event that another Hephaestus classified.
+    Classified(Box<ClassifiedLog>),
+}
 
 impl Input for RawRecord {
-    async fn decode(_record: &Record, _codec: &Codec) -> Result<Self, Failure> {
-        Ok(Self)
+    /// What is no event by its schema is taken for lines: nothing is rejected.
+    async fn decode(record: &Record, codec: &Codec) -> Result<Self, Failure> {
+        let bytes = record.value.as_deref().unwrap_or_default();
+        let may_be_event = matches!(wire::split(bytes), Ok((_, [_, ..])));
+        if !may_be_event || record.headers.text(FORMAT).is_some() {
+            return Ok(Self::Lines);
+        }
+        match decode_value(bytes, codec).await {
+            Ok(log) => Ok(Self::Classified(Box::new(log))),
+            Err(Failure::Reject { .. }) => Ok(Self::Lines),
+            Err(failure) => Err(failure),
+        }
     }
 }
 
@@ -269,10 +285,21 @@ impl Stage for ClassifierStage {
     async fn process(
         &self,
         record: &Record,
-        _input: RawRecord,
+        input: RawRecord,
         state: &mut SourceState,
         effects: &mut Effects<Written>,
     ) -> Result<(), Failure> {
+        if let RawRecord::Classified(log) = input {
+            let event = Event {
+                log: Box::new(self.classifier.accept(*log)),
+                first_offset: record.offset,
+                last_offset: record.offset,
+                gaps: Vec::new(),
+                trace: record.headers.text(TRACEPARENT).unwrap_or_default().to_owned(),
+            };
+            self.emit(vec![event], record.partition, effects);
+            return Ok(());
+        }
         let line = RawLine {
             offset: record.offset,
             timestamp_ms: record.timestamp_ms,
