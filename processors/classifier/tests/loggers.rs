@@ -63,6 +63,21 @@ fn message_time_severity_and_logger_are_found() {
             "com.acme.Shop",
         ),
         (
+            "log4j2 JsonTemplateLayout, LogstashJsonEventLayoutV1",
+            r#"{"@version":1,"message":"no stock","@timestamp":"2024-01-01T10:00:00.000Z","level":"ERROR","logger_name":"com.acme.Shop","thread_name":"main","source_host":"h1"}"#,
+            "com.acme.Shop",
+        ),
+        (
+            "log4j2 JsonTemplateLayout, GelfLayout",
+            r#"{"version":"1.1","host":"h1","short_message":"no stock","timestamp":1704103200.000,"level":3,"_logger":"com.acme.Shop","_thread":"main"}"#,
+            "com.acme.Shop",
+        ),
+        (
+            "Serilog, compact, with its template alone",
+            r#"{"@t":"2024-01-01T10:00:00.0000000Z","@mt":"no stock","@l":"Error","SourceContext":"Shop.Cart"}"#,
+            "Shop.Cart",
+        ),
+        (
             "Serilog, compact",
             r#"{"@t":"2024-01-01T10:00:00.0000000Z","@m":"no stock","@i":"a1b2","@l":"Error","SourceContext":"Shop.Cart"}"#,
             "Shop.Cart",
@@ -144,6 +159,11 @@ fn exceptions_in_fields_of_their_own_are_found() {
             "structlog",
             r#"{"event":"failed","level":"error","exception":"Traceback (most recent call last):\n  File \"/srv/app/a.py\", line 3, in f\n    g()\nKeyError: 'x'"}"#,
             ("KeyError", 1),
+        ),
+        (
+            "structlog, dict_tracebacks",
+            r#"{"event":"failed","level":"error","exception":[{"exc_type":"KeyError","exc_value":"'x'","is_cause":false,"frames":[{"filename":"/srv/app/a.py","lineno":3,"name":"f"},{"filename":"/srv/app/a.py","lineno":9,"name":"g"}]},{"exc_type":"ValueError","exc_value":"y","is_cause":true,"frames":[]}]}"#,
+            ("KeyError", 2),
         ),
         (
             "python-json-logger",

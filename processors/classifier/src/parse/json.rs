@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use hephaestus_schemas::Severity;
 use serde_json::{Map, Value};
 
-use super::{Format, Parsed};
+use super::{Format, Parsed, structlog};
 use crate::{severity, time};
 
 /// How deep objects are looked into: `error.stack_trace`, `log.origin.file` …
@@ -189,6 +189,10 @@ impl Fields {
     }
 
     fn stack_of(&mut self, items: &[Value]) {
+        if let Some(traceback) = structlog::traceback(items) {
+            self.stack.get_or_insert(traceback);
+            return;
+        }
         let lines: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
         if !lines.is_empty() && self.stack.is_none() {
             self.stack = Some(lines.join("\n"));

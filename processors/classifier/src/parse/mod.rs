@@ -5,6 +5,7 @@ mod access;
 mod header;
 mod json;
 mod logfmt;
+mod structlog;
 mod syslog;
 
 use std::borrow::Cow;
