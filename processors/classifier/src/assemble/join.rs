@@ -42,6 +42,8 @@ pub(super) enum Shape {
     Ruby,
     /// An exception of PHP.
     Php,
+    /// An entry of logcat whose header has a line of its own.
+    Logcat,
 }
 
 /// What becomes of a line.
@@ -65,6 +67,7 @@ pub(super) fn open(line: &str) -> (Shape, bool) {
         b'p' | b'f' if is_go_panic(line) => (Shape::GoPanic, true),
         b't' if is_rust_panic(line) => (Shape::Rust, line.ends_with(':')),
         b'_' if pytest_title(line).is_some() => (Shape::Pytest, false),
+        b'[' if parse::logcat::of_entry(line).is_some() => (Shape::Logcat, false),
         b'[' | b'P' | b'F' if is_php_uncaught(line) => (Shape::Php, true),
         _ if first.is_ascii_alphabetic() && opens_exception(line) => (Shape::Trace, true),
         _ if is_ruby_head(line) => (Shape::Ruby, false),
@@ -99,6 +102,9 @@ pub(super) fn decide(pending: &Assembled, line: &str, waiting: bool) -> Decision
         // Blank lines before an event count to it.
         let (shape, expects) = open(line);
         return Decision::Join(shape, expects);
+    }
+    if shape == Shape::Logcat {
+        return if begins_entry(pending, line) { Decision::New } else { keep };
     }
     let indented = matches!(at(line.as_bytes(), 0), b' ' | b'\t');
     let text = line.trim_start();
@@ -136,6 +142,42 @@ pub(super) fn decide(pending: &Assembled, line: &str, waiting: bool) -> Decision
         }
         _ => Decision::New,
     }
+}
+
+/// Behind the header of an entry of logcat: whether a line begins another, or is of another kind.
+fn begins_entry(pending: &Assembled, line: &str) -> bool {
+    parse::logcat::of_entry(line).is_some()
+        || (pending.lines > 1 && parse::parse(line, 0).timestamp.is_some())
+}
+
+/// What a line of logcat adds to the exception before it, without its header, and the shape that the event then has:
+/// logcat writes the header of an entry before each of its lines.
+pub(super) fn of_logcat<'a>(pending: &Assembled, line: &'a str) -> Option<(&'a str, Shape, bool)> {
+    let next = parse::logcat::of_line(line)?;
+    let first = parse::logcat::of_line(first_line(pending))?;
+    if !next.is_of_one(&first) {
+        return None;
+    }
+    let text = next.message.trim_start();
+    let is_frame = text.starts_with("at ") || text.starts_with("... ");
+    let follows = if pending.shape == Shape::Trace {
+        is_frame || is_cause(text)
+    } else {
+        is_frame && pending.lines == 1 && opens_exception(first.message)
+    };
+    if follows {
+        return Some((next.message, Shape::Trace, false));
+    }
+    let may_open = pending.shape == Shape::Plain && next.stamp == first.stamp;
+    if may_open && first.message.starts_with("FATAL EXCEPTION") && text.starts_with("Process: ") {
+        return Some((text, Shape::Plain, false));
+    }
+    let is_failing = matches!(first.level, b'W' | b'E' | b'F');
+    (may_open && is_failing && pending.lines <= 2 && opens_exception(text)).then_some((
+        text,
+        Shape::Trace,
+        true,
+    ))
 }
 
 /// Behind the message of a Rust panic: a line may still be a part of it if its end follows.

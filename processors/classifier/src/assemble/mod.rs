@@ -312,6 +312,11 @@ impl Lines {
         let Some(pending) = &self.pending else {
             return self.open(line, config, sink);
         };
+        if pending.lines < config.max_event_lines
+            && let Some((text, shape, expects)) = join::of_logcat(pending, line.text)
+        {
+            return self.join(&Line { text, ..*line }, shape, expects, config);
+        }
         let decision = if line.inside_key {
             Decision::Join(pending.shape, pending.expects)
         } else {
@@ -492,7 +497,9 @@ impl Assembled {
         if self.shape == Shape::Blank {
             self.text.clear();
         } else if room > 0 {
-            self.text.push('\n');
+            // The header of an entry of logcat and its first line are read as one.
+            let is_header = self.shape == Shape::Logcat && self.lines == 2;
+            self.text.push(if is_header { ' ' } else { '\n' });
         }
         self.text.push_str(kept);
     }

@@ -4,6 +4,7 @@
 mod access;
 mod header;
 mod json;
+pub(crate) mod logcat;
 mod logfmt;
 mod structlog;
 mod syslog;
@@ -138,6 +139,7 @@ pub fn parse(line: &str, reference: i64) -> Parsed<'_> {
     let mut parsed = if first == b'<' { syslog::with_priority(text, reference) } else { None }
         .or_else(|| access::parse(text, reference))
         .or_else(|| logfmt::parse(text, reference))
+        .or_else(|| logcat::parse(text, reference))
         .unwrap_or_else(|| header::parse(text, reference));
     inner(&mut parsed, reference);
     parsed
