@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::mask::SourceMasker;
+use crate::parse::octal_escapes;
 use crate::scan::{at, contains, slice, tail, token_end};
 use crate::{severity, time};
 
@@ -102,6 +103,7 @@ pub(crate) fn open(line: &str, reference: i64) -> Option<Opened<'_>> {
         b'{' if is_marked(line) => {
             let Value::Object(object) = serde_json::from_str(line).ok()? else { return None };
             journal(&object, reference)
+                .or_else(|| rsyslog(&object, reference))
                 .or_else(|| vector(&object, reference))
                 .or_else(|| filebeat(&object, reference))
                 .or_else(|| container(&object, reference))
@@ -136,7 +138,7 @@ fn runtime_interface(line: &str, reference: i64) -> Option<Opened<'_>> {
 /// A look for the marks of the envelopes below, so that other JSON is read once.
 fn is_marked(line: &str) -> bool {
     line.trim_end().ends_with('}')
-        && ["\"MESSAGE\"", "\"source_type\"", "\"filebeat\"", "\"log\""]
+        && ["\"MESSAGE\"", "\"source_type\"", "\"filebeat\"", "\"log\"", "\"programname\""]
             .iter()
             .any(|mark| contains(line, mark))
 }
@@ -169,6 +171,30 @@ fn journal(object: &Map<String, Value>, reference: i64) -> Option<Opened<'static
     envelope.attribute("host", field(&["_HOSTNAME", "HOST"]));
     envelope.attribute("process", field(&["_PID", "SYSLOG_PID", "PID"]));
     Some(Opened { text: Cow::Owned(text), is_partial: false, envelope })
+}
+
+/// A message of rsyslog by a list template, as its documentation and its users write them, or by `jsonmesg`.
+fn rsyslog(object: &Map<String, Value>, reference: i64) -> Option<Opened<'static>> {
+    let service = text_of(object, "programname")?;
+    let text = first_text(object, &["message", "msg"])?;
+    // Of a message of RFC 3164, `msg` begins with the blank behind the tag.
+    let text = match text.strip_prefix(' ') {
+        Some(rest) if !rest.starts_with([' ', '\t']) => rest,
+        _ => text,
+    };
+    let stamp = first_text(object, &["@timestamp", "timestamp", "timereported", "timegenerated"]);
+    let severity = ["severity", "syslogseverity-text", "syslogseverity"]
+        .iter()
+        .find_map(|name| object.get(*name));
+    let mut envelope = Envelope {
+        timestamp: stamp.and_then(|stamp| time::parse_whole(stamp, reference)),
+        severity: severity.and_then(priority),
+        service: Some(service.to_owned()),
+        ..Envelope::default()
+    };
+    envelope.attribute("host", first_text(object, &["hostname", "host", "sysloghost"]));
+    envelope.attribute("process", text_of(object, "procid").filter(|process| *process != "-"));
+    Some(Opened { text: Cow::Owned(octal_escapes(text)), is_partial: false, envelope })
 }
 
 /// `3`, `"3"` or `"err"`.

@@ -225,3 +225,160 @@ fn an_event_that_only_looks_like_an_envelope_is_read_as_what_it_is() {
         assert_eq!(events(&[broken.to_owned()]).len(), 1, "{broken}");
     }
 }
+
+/// A failure as a program prints it, and what it says before and after.
+const PRINTED: [&str; 9] = [
+    "2024-01-01 10:00:01,250 ERROR shop.pay: payment of order 17 failed",
+    "Traceback (most recent call last):",
+    "  File \"/srv/shop/pay.py\", line 12, in pay",
+    "    charge(order)",
+    "  File \"/srv/shop/bank.py\", line 40, in charge",
+    "    raise Declined(\"card declined\")",
+    "    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+    "shop.bank.Declined: card declined",
+    "2024-01-01 10:00:02,000 INFO shop.web: next",
+];
+
+/// The events of these records of one source, which may hold line feeds.
+fn read(records: &[String]) -> Vec<hephaestus_classifier::Event> {
+    let mut state = SourceState::default();
+    let mut done = Vec::new();
+    for (offset, record) in (0..).zip(records) {
+        let line = RawLine { offset, bytes: record.as_bytes(), ..RawLine::default() };
+        done.extend(CLASSIFIER.push(&mut state, "shop/web-1/log", line));
+    }
+    done.extend(CLASSIFIER.flush(&mut state, "shop/web-1/log"));
+    done
+}
+
+/// Asserts that [`PRINTED`], as a shipper publishes it, is a failure and one more event.
+fn assert_printed(name: &str, records: &[String]) {
+    let events: Vec<ClassifiedLog> = read(records).into_iter().map(|event| *event.log).collect();
+    let [failure, next] = <[ClassifiedLog; 2]>::try_from(events)
+        .unwrap_or_else(|events| panic!("{name}: {events:#?}"));
+    assert_eq!(failure.message, "payment of order 17 failed", "{name}");
+    assert_eq!((failure.severity, failure.lines), (Severity::Error, 8), "{name}");
+    assert_eq!(failure.timestamp, TEN + 1_250_000, "{name}");
+    assert_eq!(failure.service, "shop", "{name}");
+    let exception = failure.exception.expect(name);
+    assert_eq!(exception.type_name, "shop.bank.Declined", "{name}");
+    assert_eq!(exception.message, "card declined", "{name}");
+    let functions: Vec<_> =
+        exception.frames.iter().filter_map(|frame| frame.function.as_deref()).collect();
+    assert_eq!(functions, ["charge", "pay"], "{name}");
+    assert_eq!((next.message.as_str(), next.severity), ("next", Severity::Info), "{name}");
+}
+
+#[test]
+fn a_traceback_line_by_line_behind_the_headers_of_a_syslog_daemon_is_one_event() {
+    let stamp = "2024-01-01T10:00:03.015080+00:00";
+    let wraps: [(&str, Wrap); 7] = [
+        // A blank is put in where the line begins with none.
+        (
+            "rsyslog",
+            Box::new(move |line| {
+                let blank = if line.starts_with(' ') { "" } else { " " };
+                format!("{stamp} web-1 shop:{blank}{line}\n")
+            }),
+        ),
+        (
+            "rsyslog, RFC 5424",
+            Box::new(move |line| format!("<134>1 {stamp} web-1 shop - - - {line}\n")),
+        ),
+        (
+            "rsyslog, RFC 5424 from a socket",
+            Box::new(move |line| format!("<11>1 {stamp} web-1 shop 47 - -  {line}\n")),
+        ),
+        ("rsyslog, RFC 3164", Box::new(|line| format!("Jan  1 10:00:03 web-1 shop[47]: {line}\n"))),
+        (
+            "rsyslog, JSON",
+            Box::new(move |line| {
+                json!({"@timestamp": stamp, "@version": "1", "message": line, "sysloghost": "web-1", "severity": "info",
+                "facility": "local0", "programname": "shop", "procid": "-"}).to_string()
+            }),
+        ),
+        ("syslog-ng", Box::new(|line| format!("2024-01-01T10:00:03+00:00 web-1 shop: {line}"))),
+        (
+            "syslog-ng, JSON",
+            Box::new(|line| {
+                json!({"PROGRAM": "shop", "PRIORITY": "info", "MESSAGE": line, "HOST": "web-1", "DATE": "Jan  1 10:00:03"})
+                .to_string()
+            }),
+        ),
+    ];
+    for (name, wrap) in wraps {
+        assert_printed(name, &PRINTED.map(wrap));
+    }
+}
+
+#[test]
+fn a_message_of_several_lines_is_one_event_whatever_the_daemon_made_of_its_line_feeds() {
+    let (first, last) = (PRINTED[..8].join("\n"), PRINTED[8].to_owned());
+    let stamp = "2024-01-01T10:00:03.015080+00:00";
+    let escaped = first.replace('\n', "#012");
+    let of_json = |text: &str| {
+        json!({"timereported": stamp, "msg": format!(" {text}"), "hostname": "web-1", "programname": "shop", "procid": "47"})
+            .to_string()
+    };
+    let cases = [
+        ("rsyslog", [&escaped, &last].map(|text| format!("{stamp} web-1 shop[47]: {text}\n"))),
+        (
+            "rsyslog, RFC 5424",
+            [&escaped, &last].map(|text| format!("<11>1 {stamp} web-1 shop 47 - -  {text}\n")),
+        ),
+        ("rsyslog, JSON", [of_json(&escaped), of_json(&last)]),
+        ("syslog-ng", [&first, &last].map(|text| format!("{stamp} web-1 shop[47]: {text}"))),
+    ];
+    for (name, records) in cases {
+        let [failure, next] = <[_; 2]>::try_from(read(&records))
+            .unwrap_or_else(|events| panic!("{name}: {events:#?}"));
+        assert_eq!(
+            (failure.log.message.as_str(), failure.log.lines),
+            ("payment of order 17 failed", 8),
+            "{name}"
+        );
+        assert_eq!(failure.log.exception.as_ref().unwrap().frames.len(), 2, "{name}");
+        assert_eq!((failure.runs(), next.runs()), (vec![(0, 0)], vec![(1, 1)]), "{name}");
+    }
+}
+
+#[test]
+fn the_messages_of_a_syslog_daemon_are_not_joined_for_looking_alike() {
+    let lines = [
+        "2024-01-01T10:00:03+00:00 web-1 shop[47]: ValueError: no such item",
+        // Another program, in the midst of the first one's trace.
+        "2024-01-01T10:00:03+00:00 web-1 cart[12]: \tat a.B.c(B.java:1)",
+        "Jun 14 15:16:01 combo kernel: Memory: 126312k/129720k available",
+        "Jun 14 15:16:01 combo kernel:   DMA zone: 4096 pages, LIFO batch:1",
+        "Jun 14 15:16:01 combo kernel:",
+        "Jun 14 15:16:01 combo kernel: closed issue #012 and #013",
+    ];
+    let events = events(&lines.map(str::to_owned));
+    let messages: Vec<&str> = events.iter().map(|event| event.message.as_str()).collect();
+    assert_eq!(messages.len(), 6, "{messages:#?}");
+    assert_eq!(messages[5], "closed issue #012 and #013");
+    assert_eq!((&*events[0].service, &*events[0].attributes["process"]), ("shop", "47"));
+}
+
+#[test]
+fn a_trace_that_lost_its_indentation_is_one_event() {
+    // The collector's filelog receiver takes it off, unless told otherwise.
+    assert_printed("python", &PRINTED.map(|line| line.trim_start().to_owned()).map(|line| {
+        let kubernetes = json!({"container_name": "shop"});
+        json!({"log": line, "stream": "stdout", "time": "2024-01-01T10:00:00Z", "kubernetes": kubernetes}).to_string()
+    }));
+    let java = [
+        "2024-01-01 10:00:02.000 ERROR [main] c.a.Shop - no stock",
+        "java.lang.IllegalStateException: no stock of item 7",
+        "at com.acme.Shop.take(Shop.java:42)",
+        "at com.acme.Shop.sell(Shop.java:17)",
+        "Caused by: java.io.IOException: disk full",
+        "at com.acme.Store.write(Store.java:9)",
+        "... 2 more",
+        "2024-01-01 10:00:03.000 INFO [main] c.a.Shop - next",
+    ];
+    let [failure, next] = <[ClassifiedLog; 2]>::try_from(events(&java.map(str::to_owned))).unwrap();
+    let exception = failure.exception.unwrap();
+    assert_eq!((exception.frames.len(), exception.cause.unwrap().frames.len()), (2, 1));
+    assert_eq!((failure.message.as_str(), next.message.as_str()), ("no stock", "next"));
+}

@@ -115,9 +115,10 @@ pub(super) fn decide(pending: &Assembled, line: &str, waiting: bool) -> Decision
         return indented_line(pending, text, waiting);
     }
     match shape {
+        Shape::PythonFrames if is_unindented_part(pending, line) => keep,
         Shape::PythonFrames if !is_headed(line) => Decision::Join(Shape::PythonEnd, false),
         Shape::PythonEnd
-            if pending.extra < MAX_EXTRA && !is_headed(line) && is_headed(first_line(pending)) =>
+            if pending.extra < MAX_EXTRA && !is_headed(line) && is_headed(pending.own_line()) =>
         {
             Decision::Join(Shape::PythonEnd, false)
         }
@@ -196,7 +197,7 @@ fn by_marker(pending: &Assembled, text: &str, indented: bool, waiting: bool) -> 
             let python = matches!(shape, Shape::PythonEnd | Shape::PythonFrames);
             python.then_some(Decision::Join(Shape::PythonLink, false))
         }
-        b'a' if indented && text.starts_with("at ") => match shape {
+        b'a' if (indented || shape == Shape::Trace) && text.starts_with("at ") => match shape {
             Shape::PythonFrames | Shape::PythonEnd | Shape::Rust => None,
             _ => Some(Decision::Join(Shape::Trace, false)),
         },
@@ -303,6 +304,22 @@ fn indented_line(pending: &Assembled, text: &str, waiting: bool) -> Decision {
         Shape::Trace if pending.expects => Decision::Hold,
         shape => Decision::Join(shape, pending.expects),
     }
+}
+
+/// A part of a Python traceback whose indentation a collector took off: a frame, the source behind it, or marks below.
+fn is_unindented_part(pending: &Assembled, line: &str) -> bool {
+    let last = pending.text.rsplit('\n').next().unwrap_or("");
+    is_python_frame(line)
+        || line.bytes().all(|byte| matches!(byte, b'^' | b'~' | b' '))
+        || line.starts_with("[Previous line repeated ")
+        || (is_python_frame(last)
+            && !header(line).is_some_and(|found| is_exception_name(found.type_name))
+            && !is_headed(line))
+}
+
+/// `File "x.py", line 3, in f`.
+fn is_python_frame(text: &str) -> bool {
+    text.starts_with("File \"") && contains(text, "\", line ")
 }
 
 fn is_traceback(text: &str) -> bool {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::ClassifierConfig;
 use crate::envelope::{self, Envelope};
 use crate::mask::SourceMasker;
-use crate::parse::Format;
+use crate::parse::{self, Format, Wrapped};
 use crate::scan::cut;
 use clean::{trim_blanks, without_escapes};
 pub use context::Context;
@@ -67,6 +67,9 @@ pub struct Assembled {
     /// What the first line is, where its shipper or the configuration says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
+    /// The syslog header before the first line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wrapped: Option<Wrapped>,
     /// Time of the first line's record, in milliseconds since 1970 UTC.
     pub timestamp_ms: i64,
     /// Lines, blank ones behind the event included.
@@ -86,6 +89,8 @@ pub struct Assembled {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Held {
     text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wrapped: Option<Wrapped>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     trace: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -118,6 +123,10 @@ struct Lines {
 /// One masked line on its way into the state.
 struct Line<'a> {
     text: &'a str,
+    /// The syslog header before it.
+    wrapped: Option<Wrapped>,
+    /// The same message as the line before, whatever it holds.
+    continues: bool,
     trace: &'a str,
     envelope: Option<&'a Envelope>,
     format: Option<Format>,
@@ -143,6 +152,8 @@ struct Came<'a> {
     format: Option<Format>,
     /// Whether something of it was left out.
     is_cut: bool,
+    /// Whether it is of the same message as the line before.
+    continues: bool,
 }
 
 impl<'a> Came<'a> {
@@ -156,7 +167,15 @@ impl<'a> Came<'a> {
             envelope: None,
             format: record.format,
             is_cut: false,
+            continues: false,
         }
+    }
+}
+
+impl<'a> Line<'a> {
+    /// What a program wrote, without the header of a syslog daemon.
+    fn inner(&self) -> &'a str {
+        self.wrapped.map_or(self.text, |wrapped| wrapped.inner(self.text))
     }
 }
 
@@ -196,10 +215,22 @@ impl Lines {
             bytes = rest;
         }
         let mut start = 0;
+        // A syslog daemon sends a message as one record, with the line feeds that were in it.
+        let mut is_message = false;
         for end in memchr::memchr_iter(b'\n', bytes).chain(std::iter::once(bytes.len())) {
             let line = bytes.get(start..end).unwrap_or(&[]);
+            let is_only = start == 0 && end == bytes.len();
+            let is_wrapped = !is_only
+                && std::str::from_utf8(line).is_ok_and(|line| parse::wrapped(line).is_some());
+            if is_message && !is_wrapped {
+                let (text, is_cut) = bounded_text(line, config);
+                let came = Came { is_cut, continues: true, ..Came::of(record) };
+                self.take_text(came, &text, masker, config, sink);
+            } else {
+                self.take(record, line, masker, config, sink);
+            }
+            is_message |= is_wrapped;
             start = end + 1;
-            self.take(record, line, masker, config, sink);
         }
     }
 
@@ -226,21 +257,19 @@ impl Lines {
         config: &ClassifierConfig,
         sink: &mut impl FnMut(&Assembled, &Context),
     ) {
-        let bounded = raw.get(..config.max_line_bytes + MASK_SLACK).unwrap_or(raw);
-        // Valid text, which is nearly all of it, is checked much faster than it is repaired.
-        let text = match std::str::from_utf8(bounded) {
-            Ok(text) => Cow::Borrowed(text),
-            Err(_) => String::from_utf8_lossy(bounded),
-        };
+        let (text, is_cut) = bounded_text(raw, config);
         // A part of a line may end in blanks that belong to it.
         let clean = without_escapes(text.trim_end_matches(['\r', '\n']));
-        let came = Came { is_cut: bounded.len() < raw.len(), ..Came::of(record) };
+        let came = Came { is_cut, ..Came::of(record) };
         let opened = match record.format {
             Some(Format::Plain) => None,
             _ => envelope::open(&clean, record.timestamp_ms.saturating_mul(1_000)),
         };
-        match opened {
-            Some(opened) => self.unwrap_line(record, opened, masker, config, sink),
+        if let Some(opened) = opened {
+            return self.unwrap_line(record, opened, masker, config, sink);
+        }
+        match parse::unescaped(&clean) {
+            Some(text) => self.take_text(came, &text, masker, config, sink),
             None => self.with_clean(came, trim_blanks(&clean), masker, config, |lines, line| {
                 lines.add(line, config, sink);
             }),
@@ -259,6 +288,7 @@ impl Lines {
         for line in text.split('\n') {
             self.with_line(came, line, masker, config, |lines, line| lines.add(line, config, sink));
             came.masked = 0;
+            came.continues = true;
         }
     }
 
@@ -288,8 +318,11 @@ impl Lines {
     ) {
         let masked = masker.mask(clean, &mut self.key_lines);
         let kept = cut(&masked.text, config.max_line_bytes);
+        let is_syslog = !masked.inside_key && matches!(came.format, None | Some(Format::Syslog));
         let line = Line {
             text: kept,
+            wrapped: if is_syslog { parse::wrapped(kept) } else { None },
+            continues: came.continues,
             trace: came.trace,
             envelope: came.envelope,
             format: came.format,
@@ -320,7 +353,7 @@ impl Lines {
         let decision = if line.inside_key {
             Decision::Join(pending.shape, pending.expects)
         } else {
-            join::decide(pending, line.text, !self.held.is_empty())
+            decide(pending, line, !self.held.is_empty())
         };
         let full = pending.lines >= config.max_event_lines;
         match decision {
@@ -349,7 +382,9 @@ impl Lines {
 
     /// Begins an event with a line.
     fn begin(&mut self, line: &Line<'_>) {
-        let (shape, expects) = join::open(line.text);
+        let (shape, expects) = join::open(line.inner());
+        let shape =
+            if shape == Shape::Blank && !line.text.is_empty() { Shape::Plain } else { shape };
         let mut event = Assembled {
             text: line.text.to_owned(),
             first_offset: line.parts.first().copied().unwrap_or(line.offset),
@@ -358,6 +393,7 @@ impl Lines {
             trace: line.trace.to_owned(),
             envelope: line.envelope.cloned().map(Box::new),
             format: line.format,
+            wrapped: line.wrapped,
             timestamp_ms: line.timestamp_ms,
             lines: 1,
             masked: line.masked,
@@ -375,11 +411,12 @@ impl Lines {
         let Some(pending) = &mut self.pending else { return };
         for held in self.held.drain(..) {
             pending.reach_all(&held.parts);
-            pending.append(&held.text, held.offset, held.masked, held.truncated, config);
+            let text = held.wrapped.map_or(&*held.text, |wrapped| wrapped.inner(&held.text));
+            pending.append(text, held.offset, held.masked, held.truncated, config);
         }
         self.held_bytes = 0;
         pending.reach_all(line.parts);
-        pending.append(line.text, line.offset, line.masked, line.truncated, config);
+        pending.append(line.inner(), line.offset, line.masked, line.truncated, config);
         let follows_trace = shape == pending.shape && shape == Shape::PythonEnd;
         pending.extra = if follows_trace { pending.extra + 1 } else { 0 };
         pending.shape = shape;
@@ -404,6 +441,7 @@ impl Lines {
         self.held_bytes += weight;
         self.held.push(Held {
             text: line.text.to_owned(),
+            wrapped: line.wrapped,
             trace: line.trace.to_owned(),
             envelope: line.envelope.cloned().map(Box::new),
             format: line.format,
@@ -423,6 +461,8 @@ impl Lines {
         for line in held {
             let line_ref = Line {
                 text: &line.text,
+                wrapped: line.wrapped,
+                continues: false,
                 trace: &line.trace,
                 envelope: line.envelope.as_deref(),
                 format: line.format,
@@ -441,7 +481,7 @@ impl Lines {
                     pending.reach(line.offset);
                     continue;
                 }
-                if let Decision::Join(shape, _) = join::decide(pending, &line.text, false) {
+                if let Decision::Join(shape, _) = decide(pending, &line_ref, false) {
                     self.join(&line_ref, shape, false, config);
                     continue;
                 }
@@ -462,7 +502,40 @@ impl Lines {
     }
 }
 
+/// A raw line as text, and whether it passed its bound and was cut.
+fn bounded_text<'a>(raw: &'a [u8], config: &ClassifierConfig) -> (Cow<'a, str>, bool) {
+    let bounded = raw.get(..config.max_line_bytes + MASK_SLACK).unwrap_or(raw);
+    // Valid text, which is nearly all of it, is checked much faster than it is repaired.
+    let text = match std::str::from_utf8(bounded) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bounded),
+    };
+    (text, bounded.len() < raw.len())
+}
+
+/// Decides about a line, of which a syslog daemon's header tells who wrote it. `waiting` as for [`join::decide`].
+fn decide(pending: &Assembled, line: &Line<'_>, waiting: bool) -> Decision {
+    let writer = pending.wrapped.map(|wrapped| wrapped.writer(&pending.text));
+    let is_same = line.wrapped.is_some_and(|wrapped| writer == Some(wrapped.writer(line.text)));
+    let decision = join::decide(pending, if is_same { line.inner() } else { line.text }, waiting);
+    match decision {
+        Decision::New | Decision::Hold if line.continues => {
+            Decision::Join(pending.shape, pending.expects)
+        }
+        // A daemon writes each line as a message of its own: only what is part of a failure belongs together.
+        Decision::Join(Shape::Plain | Shape::Blank, _) if is_same => Decision::New,
+        Decision::Hold if is_same && pending.shape == Shape::Plain => Decision::New,
+        decision => decision,
+    }
+}
+
 impl Assembled {
+    /// The first line, as its program wrote it.
+    fn own_line(&self) -> &str {
+        let first = self.text.split('\n').next().unwrap_or("");
+        self.wrapped.map_or(first, |wrapped| wrapped.inner(first))
+    }
+
     fn reach(&mut self, offset: u64) {
         let next = self.last_offset.saturating_add(1);
         if offset > next {

@@ -128,6 +128,7 @@ impl Lines {
             envelope: Some(&partial.envelope),
             format: partial.format,
             is_cut: false,
+            continues: false,
         };
         self.take_text(came, &partial.text, masker, config, sink);
     }

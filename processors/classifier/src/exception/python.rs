@@ -2,7 +2,7 @@
 
 use hephaestus_schemas::{Exception, Frame};
 
-use super::{Found, MAX_FRAMES, exception, line_number};
+use super::{Found, MAX_FRAMES, exception, line_number, names};
 use crate::scan::{at, run_end, slice, tail};
 
 const MARKER: &str = "Traceback (most recent call last)";
@@ -32,6 +32,8 @@ struct Section {
     message: String,
     /// Whether the line with the type was read.
     ended: bool,
+    /// The line before was a frame without indentation, which a collector took off.
+    unindented_frame: bool,
 }
 
 struct Reader {
@@ -101,13 +103,18 @@ impl Section {
             }
             return;
         }
+        let was_frame = std::mem::take(&mut self.unindented_frame);
         if let Some(frame) = frame(text) {
+            self.unindented_frame = text.starts_with('F');
             if self.frames.len() < MAX_FRAMES {
                 self.frames.push(frame);
             }
             return;
         }
-        let unindented = !text.starts_with([' ', '\t']) && !text.is_empty();
+        let is_source = was_frame
+            && !names::header(text).is_some_and(|found| names::is_exception_name(found.type_name));
+        let is_marks = text.bytes().all(|byte| matches!(byte, b'^' | b'~' | b' '));
+        let unindented = !text.starts_with([' ', '\t']) && !is_marks && !is_source;
         if unindented {
             self.ended = true;
             let end = run_end(text.as_bytes(), 0, |byte| {

@@ -41,6 +41,16 @@ pub(super) fn parse(line: &str, reference: i64) -> Parsed<'_> {
     walk.after_syslog_stamp().unwrap_or_else(|| walk.finish())
 }
 
+/// Reads a line that opens with a time stamp, of a day and a time, in brackets perhaps.
+pub(super) fn stamped(line: &str, reference: i64) -> Option<Parsed<'_>> {
+    let start = usize::from(at(line.as_bytes(), 0) == b'[');
+    if !at(line.as_bytes(), start).is_ascii_digit() {
+        return None;
+    }
+    let stamp = time::parse_at(line.as_bytes(), start, reference, false)?;
+    (stamp.dated && stamp.clocked).then(|| parse(line, reference))
+}
+
 /// A cheap look at the first byte: most lines without a header end here.
 fn may_open_header(bytes: &[u8]) -> bool {
     let first = at(bytes, 0);
@@ -56,6 +66,8 @@ struct Walk<'a> {
     committed: usize,
     timestamp: Option<i64>,
     syslog: bool,
+    /// The stamp opens the line, and is one of RFC 3339 with its zone.
+    zoned: bool,
     severity: Option<Severity>,
     component: Option<(usize, usize)>,
     thread: Option<(usize, usize)>,
@@ -80,6 +92,7 @@ impl<'a> Walk<'a> {
             committed: 0,
             timestamp: None,
             syslog: false,
+            zoned: false,
             severity: None,
             component: None,
             thread: None,
@@ -95,10 +108,14 @@ impl<'a> Walk<'a> {
 
     /// What follows a time stamp of syslog's form, where the walk has just passed one.
     fn after_syslog_stamp(&mut self) -> Option<Parsed<'a>> {
-        if !std::mem::take(&mut self.syslog) {
+        let is_zoned = std::mem::take(&mut self.zoned);
+        let mut parsed = if std::mem::take(&mut self.syslog) {
+            syslog::after_stamp(self.line, self.pos)?
+        } else if is_zoned {
+            syslog::after_zoned_stamp(self.line, self.pos)?
+        } else {
             return None;
-        }
-        let mut parsed = syslog::after_stamp(self.line, self.pos)?;
+        };
         parsed.timestamp = self.timestamp;
         parsed.severity = self.severity.or_else(|| severity::hint(&parsed.message));
         Some(parsed)
@@ -172,6 +189,7 @@ impl<'a> Walk<'a> {
             self.timestamp = Some(stamp.micros);
         }
         self.syslog = stamp.syslog && !opened;
+        self.zoned = start == 0 && syslog::is_zoned(self.bytes, 0, stamp.end);
         self.pos = stamp.end;
         if opened && matches!(at(self.bytes, self.pos), b']' | b')' | b'"') {
             self.pos += 1;

@@ -15,6 +15,7 @@ use hephaestus_schemas::Severity;
 use serde::{Deserialize, Serialize};
 
 use crate::scan::at;
+pub(crate) use syslog::{Wrapped, octal_escapes, unescaped, wrapped};
 
 /// What a line was recognised as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -145,7 +146,8 @@ pub fn parse(line: &str, reference: i64) -> Parsed<'_> {
     parsed
 }
 
-/// Reads the message behind a header that is itself JSON, logfmt or an access line, and lets it add to the header.
+/// Reads the message behind a header that is itself JSON, logfmt or an access line, or one that a syslog daemon took
+/// with the header that its program wrote, and lets it add to the header.
 fn inner(parsed: &mut Parsed<'_>, reference: i64) {
     if !matches!(parsed.format, Format::Syslog | Format::Headed) {
         return;
@@ -155,7 +157,10 @@ fn inner(parsed: &mut Parsed<'_>, reference: i64) {
     let found = if opens {
         json::parse(message, reference)
     } else {
-        logfmt::parse(message, reference).or_else(|| access::parse(message, reference))
+        let is_relayed = parsed.format == Format::Syslog;
+        logfmt::parse(message, reference)
+            .or_else(|| access::parse(message, reference))
+            .or_else(|| if is_relayed { header::stamped(message, reference) } else { None })
     };
     let Some(found) = found else { return };
     parsed.timestamp = found.timestamp.or(parsed.timestamp);

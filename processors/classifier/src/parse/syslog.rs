@@ -1,26 +1,114 @@
-//! Syslog: the priority, RFC 5424, and what follows an RFC 3164 time stamp.
+//! Syslog: the priority, RFC 5424, and what follows an RFC 3164 time stamp, or that of RFC 3339 in its place.
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Format, Parsed, header};
-use crate::scan::{at, from, run_end, skip_spaces, slice, tail, token_end};
+use crate::scan::{at, contains, from, run_end, skip_spaces, slice, tail, token_end};
 use crate::{severity, time};
 
 /// Longest tag, with a process id, that is looked for.
 const MAX_TAG: usize = 96;
+/// Fields of RFC 5424 between the version and the structured data.
+const FIELDS: usize = 5;
 
-/// A line that opens with `<PRI>`.
-pub(super) fn with_priority(line: &str, reference: i64) -> Option<Parsed<'_>> {
+/// Where a syslog header names host, program and process, and where the line in it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Wrapped {
+    from: usize,
+    to: usize,
+    at: usize,
+}
+
+impl Wrapped {
+    /// The line that a program wrote, with its indentation.
+    pub(crate) fn inner<'a>(&self, line: &'a str) -> &'a str {
+        tail(line, self.at)
+    }
+
+    /// Host, program and process, as they stand in the header.
+    pub(crate) fn writer<'a>(&self, line: &'a str) -> &'a str {
+        slice(line, self.from, self.to)
+    }
+}
+
+/// Finds the header that a syslog daemon wrote before a program's line; none where it names no program.
+pub(crate) fn wrapped(line: &str) -> Option<Wrapped> {
+    let bytes = line.as_bytes();
+    let pos = match at(bytes, 0) {
+        b'<' => priority(line)?.1,
+        b'0'..=b'9' if at(bytes, 4) == b'-' && at(bytes, 10) == b'T' => 0,
+        b'A'..=b'Z' if at(bytes, 3) == b' ' => 0,
+        _ => return None,
+    };
+    if tail(line, pos).starts_with("1 ") {
+        let (fields, fields_end) = fields(line, pos + 2)?;
+        let data_end = structured_data_end(bytes, fields_end);
+        let (from, to) = (fields[1].0, fields[3].1);
+        // rsyslog keeps the blank that RFC 3164 has behind a tag.
+        let is_kept =
+            at(bytes, data_end + 1) == b' ' && !at(bytes, data_end + 2).is_ascii_whitespace();
+        return Some(Wrapped { from, to, at: data_end + 1 + usize::from(is_kept) });
+    }
+    let stamp = time::parse_at(bytes, pos, 0, false)?;
+    if !stamp.syslog && !is_zoned(bytes, pos, stamp.end) {
+        return None;
+    }
+    let from = skip_spaces(bytes, stamp.end);
+    let host_end = token_end(bytes, from);
+    let has_host = at(bytes, host_end.saturating_sub(1)) != b':';
+    let tag = tag(bytes, if has_host { skip_spaces(bytes, host_end) } else { from })?;
+    let at = tag.end + usize::from(at(bytes, tag.end) == b' ');
+    Some(Wrapped { from, to: tag.end, at })
+}
+
+/// A line of a syslog daemon with the control characters that it escaped; none where it escaped none.
+pub(crate) fn unescaped(line: &str) -> Option<String> {
+    if !contains(line, "#01") {
+        return None;
+    }
+    let wrapped = wrapped(line)?;
+    Some(slice(line, 0, wrapped.at).to_owned() + &octal_escapes(wrapped.inner(line)))
+}
+
+/// A message with the line feeds and tabs that rsyslog wrote as `#012` and `#011` (`escapeControlCharactersOnReceive`).
+/// Behind a blank such a thing is a number: `issue #012`.
+pub(crate) fn octal_escapes(message: &str) -> String {
+    let bytes = message.as_bytes();
+    let mut plain = String::with_capacity(message.len());
+    let mut from = 0;
+    for pos in memchr::memmem::find_iter(bytes, "#01") {
+        let char = match at(bytes, pos + 3) {
+            b'1' => '\t',
+            b'2' => '\n',
+            _ => continue,
+        };
+        if pos == from || at(bytes, pos - 1) != b' ' {
+            plain.push_str(slice(message, from, pos));
+            plain.push(char);
+            from = pos + 4;
+        }
+    }
+    plain.push_str(tail(message, from));
+    plain
+}
+
+/// `<PRI>` at the beginning: the priority, and where it ends.
+fn priority(line: &str) -> Option<(u32, usize)> {
     let bytes = line.as_bytes();
     let digits_end = run_end(bytes, 1, |byte| byte.is_ascii_digit());
     if !(2..=4).contains(&digits_end) || at(bytes, digits_end) != b'>' {
         return None;
     }
     let priority: u32 = slice(line, 1, digits_end).parse().ok()?;
-    if priority > 191 {
-        return None;
-    }
-    let body = tail(line, digits_end + 1);
+    (priority <= 191).then_some((priority, digits_end + 1))
+}
+
+/// A line that opens with `<PRI>`.
+pub(super) fn with_priority(line: &str, reference: i64) -> Option<Parsed<'_>> {
+    let (priority, end) = priority(line)?;
+    let body = tail(line, end);
     let mut parsed = match version_1(body, reference) {
         Some(parsed) => parsed,
         None => header::parse(body, reference),
@@ -35,18 +123,11 @@ fn version_1(body: &str, reference: i64) -> Option<Parsed<'_>> {
     let rest = body.strip_prefix("1 ")?;
     let bytes = rest.as_bytes();
     let mut parsed = Parsed { format: Format::Syslog, ..Parsed::default() };
-    let mut pos = 0;
-    let mut fields = [""; 5];
-    for field in &mut fields {
-        let end = token_end(bytes, pos);
-        *field = slice(rest, pos, end);
-        if field.is_empty() {
-            return None;
-        }
-        pos = end + 1;
-    }
-    let [stamp, host, app, process, _message_id] =
-        fields.map(|field| if field == "-" { "" } else { field });
+    let (fields, pos) = fields(rest, 0)?;
+    let [stamp, host, app, process, _message_id] = fields.map(|(from, to)| {
+        let field = slice(rest, from, to);
+        if field == "-" { "" } else { field }
+    });
     parsed.timestamp = time::parse_whole(stamp, reference);
     if parsed.timestamp.is_none() && !stamp.is_empty() {
         return None;
@@ -59,6 +140,20 @@ fn version_1(body: &str, reference: i64) -> Option<Parsed<'_>> {
     let message_at = skip_spaces(bytes, structured_data_end(bytes, pos));
     parsed.message = Cow::Borrowed(tail(rest, message_at).trim_start_matches('\u{feff}').trim());
     Some(parsed)
+}
+
+/// The fields of RFC 5424 from `pos` on, as ranges, and where the structured data begins.
+fn fields(line: &str, mut pos: usize) -> Option<([(usize, usize); FIELDS], usize)> {
+    let mut fields = [(0, 0); FIELDS];
+    for field in &mut fields {
+        let end = token_end(line.as_bytes(), pos);
+        if end <= pos {
+            return None;
+        }
+        *field = (pos, end);
+        pos = end + 1;
+    }
+    Some((fields, pos))
 }
 
 /// Passes over `-` or `[id name="value" …][…]`, in which `\` escapes.
@@ -96,6 +191,40 @@ pub(super) fn after_stamp(line: &str, pos: usize) -> Option<Parsed<'_>> {
     }
     parsed.attribute("host", host);
     with_tag(parsed, line, host_end)
+}
+
+/// What follows a time stamp of RFC 3339 at the beginning of a line, as rsyslog and syslog-ng write it by default:
+/// `host tag[pid]: message`. None where it is not certain.
+pub(super) fn after_zoned_stamp(line: &str, pos: usize) -> Option<Parsed<'_>> {
+    let bytes = line.as_bytes();
+    if at(bytes, pos) != b' ' {
+        return None;
+    }
+    let host_end = token_end(bytes, pos + 1);
+    let host = slice(line, pos + 1, host_end);
+    let tag = tag(bytes, host_end + 1)?;
+    let name = slice(line, host_end + 1, tag.name_end);
+    let is_host =
+        host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+            && !host.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_host
+        || severity::from_word(host.as_bytes()).is_some()
+        || name.contains([' ', '[', '"', '='])
+    {
+        return None;
+    }
+    after_stamp(line, pos)
+}
+
+/// Whether `pos..end` is a time stamp of RFC 3339 with its zone.
+pub(super) fn is_zoned(bytes: &[u8], pos: usize, end: usize) -> bool {
+    let has_offset = || {
+        end.checked_sub(6).is_some_and(|sign| matches!(at(bytes, sign), b'+' | b'-'))
+            && at(bytes, end - 3) == b':'
+    };
+    at(bytes, pos + 4) == b'-'
+        && at(bytes, pos + 10) == b'T'
+        && (at(bytes, end.saturating_sub(1)) == b'Z' || has_offset())
 }
 
 /// Reads `tag[pid]: message` at `pos`; without a tag, all of it is the message.
