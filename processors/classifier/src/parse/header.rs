@@ -41,14 +41,20 @@ pub(super) fn parse(line: &str, reference: i64) -> Parsed<'_> {
     walk.after_syslog_stamp().unwrap_or_else(|| walk.finish())
 }
 
-/// Reads a line that opens with a time stamp, of a day and a time, in brackets perhaps.
+/// Reads a line that opens with a time stamp, of a day and a time, in brackets perhaps, or as klog's lines do.
 pub(super) fn stamped(line: &str, reference: i64) -> Option<Parsed<'_>> {
-    let start = usize::from(at(line.as_bytes(), 0) == b'[');
-    if !at(line.as_bytes(), start).is_ascii_digit() {
-        return None;
-    }
-    let stamp = time::parse_at(line.as_bytes(), start, reference, false)?;
-    (stamp.dated && stamp.clocked).then(|| parse(line, reference))
+    let bytes = line.as_bytes();
+    let start = usize::from(at(bytes, 0) == b'[');
+    let is_stamped = match at(bytes, start) {
+        b'0'..=b'9' | b'A'..=b'Z' => time::parse_at(bytes, start, reference, false)
+            .is_some_and(|stamp| stamp.dated && stamp.clocked),
+        _ => return None,
+    };
+    let is_klog = || {
+        severity::from_letter(at(bytes, 0)).is_some()
+            && time::klog_at(bytes, 1, reference).is_some()
+    };
+    (is_stamped || is_klog()).then(|| parse(line, reference))
 }
 
 /// A cheap look at the first byte: most lines without a header end here.
