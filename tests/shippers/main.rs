@@ -5,6 +5,7 @@
 #[allow(dead_code)]
 #[path = "../e2e/cluster.rs"]
 mod cluster;
+mod collector;
 mod events;
 mod kcat;
 mod lines;
@@ -52,8 +53,8 @@ async fn what_real_shippers_publish_is_read_as_the_lines_that_programs_wrote() {
         std::fs::create_dir(&directory).unwrap();
         directory
     };
-    let directories = ["rsyslog", "syslog-ng", "kcat"].map(within);
-    let [rsyslog, syslog_ng, kcat] = directories.each_ref().map(|directory| Place {
+    let directories = ["rsyslog", "syslog-ng", "kcat", "collector"].map(within);
+    let [rsyslog, syslog_ng, kcat, collector] = directories.each_ref().map(|directory| Place {
         directory,
         brokers: &cluster.brokers,
         written: &written,
@@ -66,10 +67,12 @@ async fn what_real_shippers_publish_is_read_as_the_lines_that_programs_wrote() {
     let mut expected = rsyslog::publish(&rsyslog, &mut rsyslogd);
     expected.extend(syslog_ng::publish(&syslog_ng, &mut syslog_ngd));
     expected.extend(kcat::publish(&kcat));
+    let (of_collector, sent) = collector::publish(&collector).await;
+    expected.extend(sent);
 
     let mut events = Events::follow(&cluster);
     events.read_until_there(&expected);
-    for tool in [rsyslogd, syslog_ngd] {
+    for tool in [rsyslogd, syslog_ngd, of_collector] {
         tool.stop();
     }
     classifier.stop().good();
