@@ -22,7 +22,7 @@ pub(crate) async fn publish(place: &Place<'_>) -> (Tool, Vec<Expected>) {
     let mut tool = Tool::start("collector", place.directory, &["--config", text(&config)]);
     let mut expected = Vec::new();
     for (encoding, [shop, real, cart]) in ENCODINGS.iter().zip(SERVICES) {
-        let address = tool.wait_for(|tool| listens(&tool.said(), encoding));
+        let address = tool.wait_for(|tool| listens(&tool.said(), encoding)).await;
         let request = reqwest::Client::new().post(format!("http://{address}/v1/logs"));
         let request = request.header("content-type", "application/json");
         let answer = request.body(sent(cart).to_string()).send().await.unwrap();

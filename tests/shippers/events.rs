@@ -4,14 +4,16 @@ use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader},
     process::Child,
-    sync::mpsc::{self, Receiver},
     time::Duration,
 };
 
 use serde_json::{Map, Value, json};
+use tokio::sync::mpsc::{self, Receiver};
 
 use crate::{cluster::Cluster, support::start};
 
+/// Events read ahead.
+const AHEAD: usize = 1024;
 /// Longest time without a further event.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -149,11 +151,11 @@ impl Events {
         let tap = ["tap", "classified-logs", "--from", "beginning", "--follow"];
         let mut tap = start(&cluster.at(&tap));
         let output = BufReader::new(tap.stdout.take().unwrap());
-        let (sender, lines) = mpsc::channel();
+        let (sender, lines) = mpsc::channel(AHEAD);
         std::thread::spawn(move || {
             for line in output.lines() {
                 let event = serde_json::from_str(&line.unwrap()).unwrap();
-                if sender.send(event).is_err() {
+                if sender.blocking_send(event).is_err() {
                     break;
                 }
             }
@@ -162,13 +164,14 @@ impl Events {
     }
 
     /// Reads until as many lines are in events as are expected, whatever became of them.
-    pub(crate) fn read_until_there(&mut self, expected: &[Expected]) {
+    pub(crate) async fn read_until_there(&mut self, expected: &[Expected]) {
         let lines = |event: &Value| event["lines"].as_u64().unwrap();
         let mut missing: BTreeMap<&str, u64> =
             expected.iter().map(|one| (one.name(), one.events.iter().map(lines).sum())).collect();
         let mut read = Vec::new();
         while missing.values().any(|lines| *lines > 0) {
-            let Ok(event) = self.lines.recv_timeout(PATIENCE) else {
+            let next = tokio::time::timeout(PATIENCE, self.lines.recv()).await;
+            let Ok(Some(event)) = next else {
                 // What came tells more than what did not.
                 expected.iter().for_each(|one| one.check(&read));
                 panic!("lines that did not come: {missing:?}");

@@ -64,14 +64,14 @@ async fn what_real_shippers_publish_is_read_as_the_lines_that_programs_wrote() {
     let mut rsyslogd = rsyslog::start(&rsyslog);
     let mut syslog_ngd = syslog_ng::start(&syslog_ng);
     let classifier = cluster.up(&["run", "classifier"]);
-    let mut expected = rsyslog::publish(&rsyslog, &mut rsyslogd);
-    expected.extend(syslog_ng::publish(&syslog_ng, &mut syslog_ngd));
+    let mut expected = rsyslog::publish(&rsyslog, &mut rsyslogd).await;
+    expected.extend(syslog_ng::publish(&syslog_ng, &mut syslog_ngd).await);
     expected.extend(kcat::publish(&kcat));
     let (of_collector, sent) = collector::publish(&collector).await;
     expected.extend(sent);
 
     let mut events = Events::follow(&cluster);
-    events.read_until_there(&expected);
+    events.read_until_there(&expected).await;
     for tool in [rsyslogd, syslog_ngd, of_collector] {
         tool.stop();
     }

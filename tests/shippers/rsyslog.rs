@@ -58,8 +58,8 @@ ruleset(name="publish") {{
 }
 
 /// Sends what syslog(3) would, and says what has to come of it and of the files.
-pub(crate) fn publish(place: &Place<'_>, tool: &mut Tool) -> Vec<Expected> {
-    send(tool, &place.directory.join("log"));
+pub(crate) async fn publish(place: &Place<'_>, tool: &mut Tool) -> Vec<Expected> {
+    send(tool, &place.directory.join("log")).await;
     let mut expected = Vec::new();
     for format in FORMATS {
         let source = |program: &str| format!("{program}/web-1/{format}");
@@ -75,9 +75,9 @@ pub(crate) fn publish(place: &Place<'_>, tool: &mut Tool) -> Vec<Expected> {
 }
 
 /// Sends [`SENT`] to a socket as the C library does.
-pub(crate) fn send(tool: &mut Tool, socket: &Path) {
+pub(crate) async fn send(tool: &mut Tool, socket: &Path) {
     let program = UnixDatagram::unbound().unwrap();
-    tool.wait_for(|_| program.connect(socket).ok());
+    tool.wait_for(|_| program.connect(socket).ok()).await;
     for (severity, message) in SENT {
         // Facility `user`.
         let priority = 8 + if severity == "err" { 3 } else { 6 };

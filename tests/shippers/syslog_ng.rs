@@ -53,8 +53,8 @@ log {{ source(s_files); source(s_programs); destination(d_default); destination(
 }
 
 /// Sends what syslog(3) would, and says what has to come of it and of the files.
-pub(crate) fn publish(place: &Place<'_>, tool: &mut Tool) -> Vec<Expected> {
-    send(tool, &place.directory.join("log"));
+pub(crate) async fn publish(place: &Place<'_>, tool: &mut Tool) -> Vec<Expected> {
+    send(tool, &place.directory.join("log")).await;
     let mut expected = Vec::new();
     for format in FORMATS {
         let source = |program: &str| format!("{program}/web-2/{format}");

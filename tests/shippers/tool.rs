@@ -62,7 +62,7 @@ impl Tool {
     }
 
     /// Waits until something is found of it.
-    pub(crate) fn wait_for<T>(&mut self, mut find: impl FnMut(&Self) -> Option<T>) -> T {
+    pub(crate) async fn wait_for<T>(&mut self, mut find: impl FnMut(&Self) -> Option<T>) -> T {
         let started = Instant::now();
         loop {
             if let Some(found) = find(self) {
@@ -71,7 +71,7 @@ impl Tool {
             let ended = self.child.try_wait().unwrap();
             let is_waiting = ended.is_none() && started.elapsed() < PATIENCE;
             assert!(is_waiting, "{} is not ready, {ended:?}: {}", self.name, self.said());
-            std::thread::sleep(Duration::from_millis(20));
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 

@@ -3,7 +3,7 @@
 use hephaestus_schemas::Severity;
 use serde::{Deserialize, Serialize};
 
-use super::Assembled;
+use super::{Assembled, Line};
 use crate::exception::{
     go, header, is_divider, is_exception_name, is_gecko_frame, is_go_function, is_php_part,
     is_php_uncaught, is_ruby_frame, is_ruby_head, opens_php_stack, pytest_title,
@@ -84,8 +84,24 @@ pub(super) fn is_whole(line: &str) -> bool {
         && parse::is_access(line))
 }
 
+/// Decides about a line, of which a syslog daemon's header tells who wrote it. `waiting` as for [`decide`].
+pub(super) fn decide_line(pending: &Assembled, line: &Line<'_>, waiting: bool) -> Decision {
+    let writer = pending.wrapped.map(|wrapped| wrapped.writer(&pending.text));
+    let is_same = line.wrapped.is_some_and(|wrapped| writer == Some(wrapped.writer(line.text)));
+    let decision = decide(pending, if is_same { line.inner() } else { line.text }, waiting);
+    match decision {
+        Decision::New | Decision::Hold if line.continues => {
+            Decision::Join(pending.shape, pending.expects)
+        }
+        // A daemon writes each line as a message of its own: only what is part of a failure belongs together.
+        Decision::Join(Shape::Plain | Shape::Blank, _) if is_same => Decision::New,
+        Decision::Hold if is_same && pending.shape == Shape::Plain => Decision::New,
+        decision => decision,
+    }
+}
+
 /// Decides about a line. `waiting` says that lines before it are held back already.
-pub(super) fn decide(pending: &Assembled, line: &str, waiting: bool) -> Decision {
+fn decide(pending: &Assembled, line: &str, waiting: bool) -> Decision {
     let shape = pending.shape;
     let keep = Decision::Join(shape, pending.expects);
     if shape == Shape::Pytest {

@@ -5,6 +5,7 @@
 mod clean;
 mod context;
 mod entry;
+mod event;
 mod join;
 mod source;
 mod unwrap;
@@ -20,6 +21,7 @@ use crate::parse::{self, Format, Wrapped};
 use crate::scan::cut;
 use clean::{trim_blanks, without_escapes};
 pub use context::Context;
+pub(crate) use event::runs;
 use join::{Decision, Shape};
 pub use source::SourceState;
 use unwrap::Partial;
@@ -353,7 +355,7 @@ impl Lines {
         let decision = if line.inside_key {
             Decision::Join(pending.shape, pending.expects)
         } else {
-            decide(pending, line, !self.held.is_empty())
+            join::decide_line(pending, line, !self.held.is_empty())
         };
         let full = pending.lines >= config.max_event_lines;
         match decision {
@@ -481,7 +483,7 @@ impl Lines {
                     pending.reach(line.offset);
                     continue;
                 }
-                if let Decision::Join(shape, _) = decide(pending, &line_ref, false) {
+                if let Decision::Join(shape, _) = join::decide_line(pending, &line_ref, false) {
                     self.join(&line_ref, shape, false, config);
                     continue;
                 }
@@ -511,81 +513,4 @@ fn bounded_text<'a>(raw: &'a [u8], config: &ClassifierConfig) -> (Cow<'a, str>, 
         Err(_) => String::from_utf8_lossy(bounded),
     };
     (text, bounded.len() < raw.len())
-}
-
-/// Decides about a line, of which a syslog daemon's header tells who wrote it. `waiting` as for [`join::decide`].
-fn decide(pending: &Assembled, line: &Line<'_>, waiting: bool) -> Decision {
-    let writer = pending.wrapped.map(|wrapped| wrapped.writer(&pending.text));
-    let is_same = line.wrapped.is_some_and(|wrapped| writer == Some(wrapped.writer(line.text)));
-    let decision = join::decide(pending, if is_same { line.inner() } else { line.text }, waiting);
-    match decision {
-        Decision::New | Decision::Hold if line.continues => {
-            Decision::Join(pending.shape, pending.expects)
-        }
-        // A daemon writes each line as a message of its own: only what is part of a failure belongs together.
-        Decision::Join(Shape::Plain | Shape::Blank, _) if is_same => Decision::New,
-        Decision::Hold if is_same && pending.shape == Shape::Plain => Decision::New,
-        decision => decision,
-    }
-}
-
-impl Assembled {
-    /// The first line, as its program wrote it.
-    fn own_line(&self) -> &str {
-        let first = self.text.split('\n').next().unwrap_or("");
-        self.wrapped.map_or(first, |wrapped| wrapped.inner(first))
-    }
-
-    fn reach(&mut self, offset: u64) {
-        let next = self.last_offset.saturating_add(1);
-        if offset > next {
-            self.gaps.push((next, offset - 1));
-        }
-        self.last_offset = offset;
-    }
-
-    fn reach_all(&mut self, offsets: &[u64]) {
-        offsets.iter().for_each(|offset| self.reach(*offset));
-    }
-
-    fn append(
-        &mut self,
-        text: &str,
-        offset: u64,
-        masked: u32,
-        truncated: bool,
-        config: &ClassifierConfig,
-    ) {
-        self.lines = self.lines.saturating_add(1);
-        self.reach(offset);
-        self.masked = self.masked.saturating_add(masked);
-        self.truncated |= truncated;
-        // A private key is one placeholder, however many lines it took.
-        if text == crate::mask::PRIVATE_KEY && self.text.ends_with(text) {
-            return;
-        }
-        let room = config.max_event_bytes.saturating_sub(self.text.len() + 1);
-        let kept = cut(text, room);
-        self.truncated |= kept.len() < text.len();
-        if self.shape == Shape::Blank {
-            self.text.clear();
-        } else if room > 0 {
-            // The header of an entry of logcat and its first line are read as one.
-            let is_header = self.shape == Shape::Logcat && self.lines == 2;
-            self.text.push(if is_header { ' ' } else { '\n' });
-        }
-        self.text.push_str(kept);
-    }
-}
-
-/// The offsets from `first` to `last` without the gaps, as runs, inclusive.
-pub(crate) fn runs(first: u64, last: u64, gaps: &[(u64, u64)]) -> Vec<(u64, u64)> {
-    let mut runs = Vec::with_capacity(gaps.len() + 1);
-    let mut start = first;
-    for (from, to) in gaps {
-        runs.push((start, from.saturating_sub(1)));
-        start = to.saturating_add(1);
-    }
-    runs.push((start, last));
-    runs
 }

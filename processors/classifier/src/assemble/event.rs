@@ -1,0 +1,67 @@
+//! What is done to an event while its lines come: it grows within its bound, and knows which records it reaches.
+
+use super::Assembled;
+use super::join::Shape;
+use crate::config::ClassifierConfig;
+use crate::scan::cut;
+
+impl Assembled {
+    /// The first line, as its program wrote it.
+    pub(super) fn own_line(&self) -> &str {
+        let first = self.text.split('\n').next().unwrap_or("");
+        self.wrapped.map_or(first, |wrapped| wrapped.inner(first))
+    }
+
+    pub(super) fn reach(&mut self, offset: u64) {
+        let next = self.last_offset.saturating_add(1);
+        if offset > next {
+            self.gaps.push((next, offset - 1));
+        }
+        self.last_offset = offset;
+    }
+
+    pub(super) fn reach_all(&mut self, offsets: &[u64]) {
+        offsets.iter().for_each(|offset| self.reach(*offset));
+    }
+
+    pub(super) fn append(
+        &mut self,
+        text: &str,
+        offset: u64,
+        masked: u32,
+        truncated: bool,
+        config: &ClassifierConfig,
+    ) {
+        self.lines = self.lines.saturating_add(1);
+        self.reach(offset);
+        self.masked = self.masked.saturating_add(masked);
+        self.truncated |= truncated;
+        // A private key is one placeholder, however many lines it took.
+        if text == crate::mask::PRIVATE_KEY && self.text.ends_with(text) {
+            return;
+        }
+        let room = config.max_event_bytes.saturating_sub(self.text.len() + 1);
+        let kept = cut(text, room);
+        self.truncated |= kept.len() < text.len();
+        if self.shape == Shape::Blank {
+            self.text.clear();
+        } else if room > 0 {
+            // The header of an entry of logcat and its first line are read as one.
+            let is_header = self.shape == Shape::Logcat && self.lines == 2;
+            self.text.push(if is_header { ' ' } else { '\n' });
+        }
+        self.text.push_str(kept);
+    }
+}
+
+/// The offsets from `first` to `last` without the gaps, as runs, inclusive.
+pub(crate) fn runs(first: u64, last: u64, gaps: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    let mut runs = Vec::with_capacity(gaps.len() + 1);
+    let mut start = first;
+    for (from, to) in gaps {
+        runs.push((start, from.saturating_sub(1)));
+        start = to.saturating_add(1);
+    }
+    runs.push((start, last));
+    runs
+}
