@@ -3,10 +3,17 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::{Sample, analysis, edit, good_edit, suggesting};
-use hephaestus_proposer::{Checks, Limits, gates, propose};
+use hephaestus_model_engine::PlaybookProvider;
+use hephaestus_pipeline::{
+    record::{Headers, Record},
+    stage::{Effects, Stage},
+};
+use hephaestus_proposer::{Checks, Limits, Proposer, gates, propose};
 use hephaestus_schemas::{
-    Analysis, Edit, Evidence, EvidenceKind, Mode, ProposalStatus, ProposedChange,
+    Analysis, Edit, Evidence, EvidenceKind, Mode, ProposalStatus, ProposedChange, topics,
 };
 
 const NOW: i64 = 1_767_623_433_881_000;
@@ -229,4 +236,26 @@ fn a_description_holds_hostile_text_in_its_place() {
     assert_eq!(change.evidence.len(), 32);
     let shown = format!("{}\n---\n{}", change.title, change.description);
     insta::assert_snapshot!(shown);
+}
+
+#[tokio::test]
+async fn a_signal_is_no_failure_to_mend() {
+    let provider = Arc::new(PlaybookProvider::new().unwrap());
+    let proposer = Proposer::new(provider, &[]);
+    let record = Record {
+        topic: topics::ANALYSES.into(),
+        partition: 0,
+        offset: 0,
+        timestamp_ms: 0,
+        key: None,
+        value: None,
+        headers: Headers::default(),
+    };
+    // Its repository is not there: looking at it would be refused.
+    let signal = Analysis { signal: "rate".into(), repository: "/nowhere".into(), ..analysis() };
+    let failure = Analysis { signal: String::new(), ..signal.clone() };
+    let mut effects = Effects::default();
+    proposer.process(&record, signal, &mut (), &mut effects).await.unwrap();
+    assert!(effects.emitted.is_empty());
+    assert!(proposer.process(&record, failure, &mut (), &mut effects).await.is_err());
 }
