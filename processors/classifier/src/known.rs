@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
+use foldhash::HashMap;
 use hephaestus_schemas::Severity;
 
 use crate::category::{Categories, Verdict};

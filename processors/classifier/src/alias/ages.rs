@@ -1,7 +1,9 @@
 //! What is forgotten first, and what stays known of what was forgotten.
 //! Promises: each step takes constant time on average; failures are forgotten last.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+
+use foldhash::{HashMap, HashMapExt};
 
 use super::{Id, Shape};
 

@@ -2,7 +2,7 @@
 //! shows that the word is a variable.
 //! Promises: pure functions of a shape; what a bucket holds is bounded.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use super::Id;
 use super::shape::{self, ANY, Class, class};

@@ -177,6 +177,8 @@ impl Masker {
             .build(starts.iter().map(|start| &start.text))
             .ok();
         let longest = starts.iter().map(|start| start.text.len()).max().unwrap_or(0);
+        // Those two take a `@` somewhere, which is looked for by itself: many lines hold a URL.
+        starts.retain(|start| start.text != "@" && start.text != "://");
         Self {
             automaton,
             needles,
@@ -231,10 +233,13 @@ impl Masker {
         let bytes = line.as_bytes();
         let mut spans = Vec::new();
         let Some(automaton) = &self.automaton else { return spans };
-        if !self.sieve.may_hold(bytes) {
-            return spans;
-        }
-        let Some((first, last)) = self.sieve.range(bytes) else { return spans };
+        let (first, last) = match memchr::memchr(b'@', bytes) {
+            Some(_) => (0, bytes.len()),
+            None => match self.sieve.range(bytes) {
+                Some(range) => range,
+                None => return spans,
+            },
+        };
         // No needle begins outside the range, so that none is missed outside the searched part.
         let searched = Input::new(bytes).span(first..bytes.len().min(last + self.longest));
         let mut done = 0;

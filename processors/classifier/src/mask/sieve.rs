@@ -5,6 +5,8 @@ use crate::scan::at;
 
 /// Bytes of a needle that are compared in the quick pass.
 const COMPARED: usize = 3;
+/// Positions that are asked about at once.
+const BLOCK: usize = 32;
 /// Bytes of a needle that are compared where the quick pass found something.
 const COMPARED_CLOSELY: usize = 6;
 
@@ -55,37 +57,46 @@ impl Sieve {
         Self { places }
     }
 
-    /// Whether the first bytes of a needle stand somewhere in the line.
-    pub(super) fn may_hold(&self, line: &[u8]) -> bool {
-        let mut found = 0;
-        for window in line.windows(COMPARED) {
-            if let [first, second, third] = window {
-                found |= self.needles_at(*first, *second, *third);
-            }
-        }
-        let last = line.len().saturating_sub(COMPARED - 1);
-        for pos in last..line.len() {
-            found |= self.needles_at(at(line, pos), at(line, pos + 1), 0);
-        }
-        found != 0
-    }
-
-    /// The first and the last position at which a needle may begin, compared more closely.
+    /// The first and the last position at which a needle may begin. Block by block it is first asked
+    /// whether the first bytes of one stand anywhere, which most answer with no.
     pub(super) fn range(&self, line: &[u8]) -> Option<(usize, usize)> {
         let mut range = None;
-        for pos in 0..line.len() {
-            let mut needles = self.needles_at(at(line, pos), at(line, pos + 1), at(line, pos + 2));
-            if needles == 0 {
-                continue;
+        let mut start = 0;
+        while start < line.len() {
+            let end = line.len().min(start + BLOCK);
+            let mut found = 0;
+            let block = line.get(start..line.len().min(end + COMPARED - 1)).unwrap_or(&[]);
+            for window in block.windows(COMPARED) {
+                if let [first, second, third] = window {
+                    found |= self.needles_at(*first, *second, *third);
+                }
             }
-            for (place, masks) in self.places.iter().enumerate().skip(COMPARED) {
-                needles &= masks[usize::from(at(line, pos + place))];
+            let is_last = end == line.len();
+            if found != 0 || is_last {
+                // Of the last block nobody has looked at what is shorter than what is compared.
+                let from =
+                    if found != 0 { start } else { end.saturating_sub(COMPARED - 1).max(start) };
+                for pos in from..end {
+                    if self.is_close(line, pos) {
+                        range = Some((range.map_or(pos, |(first, _)| first), pos));
+                    }
+                }
             }
-            if needles != 0 {
-                range = Some((range.map_or(pos, |(first, _)| first), pos));
-            }
+            start = end;
         }
         range
+    }
+
+    /// Whether a needle may begin at a position, compared more closely.
+    fn is_close(&self, line: &[u8], pos: usize) -> bool {
+        let mut needles = self.needles_at(at(line, pos), at(line, pos + 1), at(line, pos + 2));
+        if needles == 0 {
+            return false;
+        }
+        for (place, masks) in self.places.iter().enumerate().skip(COMPARED) {
+            needles &= masks[usize::from(at(line, pos + place))];
+        }
+        needles != 0
     }
 
     #[inline]
@@ -119,10 +130,12 @@ mod tests {
         let sieve = Sieve::new(&starts);
         assert!(sieve.may_hold(b"xAsIs") && !sieve.may_hold(b"xasis"));
         for needle in &needles {
-            for around in ["", "x", "xy", "xyz "] {
+            for before in 0..2 * BLOCK + 3 {
                 for text in [needle.clone(), needle.to_ascii_uppercase()] {
-                    assert!(sieve.may_hold(format!("{around}{text}").as_bytes()));
-                    assert!(sieve.may_hold(format!("{around}{text}{around}").as_bytes()));
+                    let line = format!("{}{text}", " ".repeat(before));
+                    assert_eq!(sieve.range(line.as_bytes()), Some((before, before)), "{line}");
+                    let range = sieve.range(format!("{line} xyz").as_bytes());
+                    assert_eq!(range, Some((before, before)), "{line}");
                 }
             }
         }
@@ -136,7 +149,7 @@ mod tests {
             assert_eq!(sieve.range(line.as_bytes()), expected, "{line}");
         }
         for line in ["", "a", "ba", "block of size 5 from 10.0.0.1", "pass word"] {
-            assert_eq!(sieve.may_hold(line.as_bytes()), line == "pass word", "{line}");
+            assert_eq!(sieve.range(line.as_bytes()), None, "{line}");
         }
     }
 }
