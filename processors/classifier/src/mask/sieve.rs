@@ -1,6 +1,8 @@
 //! Tells in one quick pass that a line holds none of the needles, as nearly every line does.
 //! Promises: never passes over a line that holds one, in any case.
 
+use std::ops::Range;
+
 use crate::scan::at;
 
 /// Bytes of a needle that are compared in the quick pass.
@@ -71,20 +73,23 @@ impl Sieve {
                     found |= self.needles_at(*first, *second, *third);
                 }
             }
-            let is_last = end == line.len();
-            if found != 0 || is_last {
-                // Of the last block nobody has looked at what is shorter than what is compared.
-                let from =
-                    if found != 0 { start } else { end.saturating_sub(COMPARED - 1).max(start) };
-                for pos in from..end {
-                    if self.is_close(line, pos) {
-                        range = Some((range.map_or(pos, |(first, _)| first), pos));
-                    }
-                }
+            if found != 0 {
+                self.extend(&mut range, line, start..end);
             }
             start = end;
         }
+        // Nobody has looked yet at what is shorter than what is compared.
+        self.extend(&mut range, line, line.len().saturating_sub(COMPARED - 1)..line.len());
         range
+    }
+
+    /// Extends a range by the positions at which a needle may begin.
+    fn extend(&self, range: &mut Option<(usize, usize)>, line: &[u8], positions: Range<usize>) {
+        for pos in positions {
+            if self.is_close(line, pos) {
+                *range = Some((range.map_or(pos, |(first, _)| first), pos));
+            }
+        }
     }
 
     /// Whether a needle may begin at a position, compared more closely.
