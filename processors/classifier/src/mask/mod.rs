@@ -21,6 +21,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, Input};
+use hephaestus_pipeline::config::Secret;
 
 use crate::config::ClassifierConfig;
 use crate::scan::{slice, tail};
@@ -187,7 +188,7 @@ impl Masker {
             names,
             rules: config.secret_rules.clone(),
             allowed: config.not_secrets.iter().cloned().collect(),
-            tagger: Tagger::new(config.mask_key.as_ref().map(|key| key.expose())),
+            tagger: Tagger::new(config.mask_key.as_ref().map(Secret::expose)),
         }
     }
 

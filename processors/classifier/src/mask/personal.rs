@@ -96,7 +96,8 @@ fn last_digit(bytes: &[u8], start: usize, mut end: usize) -> usize {
 
 fn ends_number(bytes: &[u8], end: usize) -> bool {
     let next = at(bytes, end);
-    !crate::scan::is_ident(next) && !(next == b'.' && at(bytes, end + 1).is_ascii_digit())
+    let goes_on = next == b'.' && at(bytes, end + 1).is_ascii_digit();
+    !(crate::scan::is_ident(next) || goes_on)
 }
 
 fn digits_of(text: &[u8]) -> Vec<u8> {
