@@ -12,6 +12,9 @@ const BLOCK: usize = 32;
 /// Bytes of a needle that are compared where the quick pass found something.
 const COMPARED_CLOSELY: usize = 6;
 
+/// Bits that groups share where there are more groups than bits.
+const SHARED: usize = 24;
+
 /// For each place in a needle and each byte, the needles that have it there, one bit each. The steps
 /// of a pass do not wait for one another, as those of an automaton do.
 #[derive(Debug, Clone)]
@@ -37,7 +40,9 @@ impl Sieve {
                 groups.push(group);
                 groups.len() - 1
             });
-            let bit = 1u64 << (index % 64);
+            // Where the bits do not suffice, the later groups, which are rare, share the last ones.
+            let place = if index < 64 { index } else { 64 - SHARED + index % SHARED };
+            let bit = 1u64 << place;
             for (place, masks) in places.iter_mut().enumerate() {
                 let Some(byte) = start.text.as_bytes().get(place) else {
                     // A shorter needle ends here: whatever follows fits.
@@ -118,7 +123,9 @@ fn group_of(start: &Start) -> [u8; 2] {
         if start.any_case { byte.to_ascii_lowercase() } else { byte }
     };
     match byte(0) {
-        mark @ (b'+' | b'(') => [mark, 0],
+        mark @ (b'+' | b'(' | b'?' | b'&' | b'\\') => [mark, 0],
+        // Capitals and digits as they are written are rare, whatever follows.
+        first if first.is_ascii_uppercase() || first.is_ascii_digit() => [first, 0],
         first => [first, byte(1)],
     }
 }
