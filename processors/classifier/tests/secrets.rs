@@ -47,14 +47,14 @@ fn recall_and_precision_on_synthetic_secrets() {
     println!("{:20} {:>8} {:>8}", "class", "secrets", "recall");
     for (class, name) in CLASSES.iter().enumerate() {
         let (mut found_here, mut here) = (0, 0);
-        for shape in 0..SHAPES.len() {
+        for (shape, shape_name) in SHAPES.iter().enumerate() {
             for _ in 0..SAMPLES {
                 let sample = corpus::secret(class, &mut random);
                 let log = corpus::log(shape, &sample.text);
                 let (texts, _) = texts(&log);
                 here += 1;
                 if texts.iter().any(|text| text.contains(&sample.secret)) {
-                    println!("missed ({}): {}", SHAPES[shape], sample.text);
+                    println!("missed ({}): {}", shape_name, sample.text);
                 } else {
                     found_here += 1;
                 }
@@ -66,13 +66,13 @@ fn recall_and_precision_on_synthetic_secrets() {
     }
     let (mut wrong, mut innocent) = (0, 0);
     for kind in 0..INNOCENT {
-        for shape in 0..SHAPES.len() {
+        for (shape, shape_name) in SHAPES.iter().enumerate() {
             for _ in 0..SAMPLES {
                 let text = corpus::innocent(kind, &mut random);
                 innocent += 1;
                 if texts(&corpus::log(shape, &text)).1 > 0 {
                     wrong += 1;
-                    println!("wrong ({}): {text}", SHAPES[shape]);
+                    println!("wrong ({}): {text}", shape_name);
                 }
             }
         }
@@ -106,7 +106,7 @@ fn which_secret_it_was_does_not_matter_to_the_ids() {
         (events.iter().map(of).collect::<Vec<_>>(), events[0].message.clone())
     };
     let (plain, keyed) = (with(None), with(Some("a key of one's own")));
-    for shape in 0..SHAPES.len() {
+    for (shape, shape_name) in SHAPES.iter().enumerate() {
         for class in 0..CLASSES.len() {
             // The same sort of secret twice.
             let (mut one, mut two) = (Random::new(class as u64), Random::new(class as u64));
@@ -119,12 +119,12 @@ fn which_secret_it_was_does_not_matter_to_the_ids() {
             for (classifier, source) in
                 [(&plain, "shop/b/out"), (&keyed, "shop/a/out"), (&keyed, "shop/b/out")]
             {
-                assert_eq!(first.0, of(classifier, source, &one.text).0, "{}", SHAPES[shape]);
+                assert_eq!(first.0, of(classifier, source, &one.text).0, "{}", shape_name);
                 assert_eq!(
                     first.0,
                     of(classifier, source, &other.text).0,
                     "{} {}",
-                    SHAPES[shape],
+                    shape_name,
                     one.text
                 );
             }

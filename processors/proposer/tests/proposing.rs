@@ -6,6 +6,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{Sample, analysis, edit, good_edit, suggesting};
+use hephaestus_classifier::Masker;
 use hephaestus_model_engine::PlaybookProvider;
 use hephaestus_pipeline::{
     record::{Headers, Record},
@@ -241,7 +242,7 @@ fn a_description_holds_hostile_text_in_its_place() {
 #[tokio::test]
 async fn a_signal_is_no_failure_to_mend() {
     let provider = Arc::new(PlaybookProvider::new().unwrap());
-    let proposer = Proposer::new(provider, &[]);
+    let proposer = Proposer::new(provider, Masker::default());
     let record = Record {
         topic: topics::ANALYSES.into(),
         partition: 0,
