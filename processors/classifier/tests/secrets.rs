@@ -54,7 +54,7 @@ fn recall_and_precision_on_synthetic_secrets() {
                 let (texts, _) = texts(&log);
                 here += 1;
                 if texts.iter().any(|text| text.contains(&sample.secret)) {
-                    println!("missed ({}): {}", shape_name, sample.text);
+                    println!("missed ({shape_name}): {}", sample.text);
                 } else {
                     found_here += 1;
                 }
@@ -72,7 +72,7 @@ fn recall_and_precision_on_synthetic_secrets() {
                 innocent += 1;
                 if texts(&corpus::log(shape, &text)).1 > 0 {
                     wrong += 1;
-                    println!("wrong ({}): {text}", shape_name);
+                    println!("wrong ({shape_name}): {text}");
                 }
             }
         }
@@ -119,12 +119,11 @@ fn which_secret_it_was_does_not_matter_to_the_ids() {
             for (classifier, source) in
                 [(&plain, "shop/b/out"), (&keyed, "shop/a/out"), (&keyed, "shop/b/out")]
             {
-                assert_eq!(first.0, of(classifier, source, &one.text).0, "{}", shape_name);
+                assert_eq!(first.0, of(classifier, source, &one.text).0, "{shape_name}");
                 assert_eq!(
                     first.0,
                     of(classifier, source, &other.text).0,
-                    "{} {}",
-                    shape_name,
+                    "{shape_name} {}",
                     one.text
                 );
             }
