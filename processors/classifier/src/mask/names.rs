@@ -203,7 +203,7 @@ fn looks_random(value: &str) -> bool {
         byte.is_ascii_alphanumeric()
             || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-' | b'%' | b'.' | b'!' | b'~')
     };
-    if bytes.len() < MIN_RANDOM || !bytes.iter().all(is_part) || bytes.first() == Some(&b'/') {
+    if bytes.len() < MIN_RANDOM || !bytes.iter().all(is_part) {
         return false;
     }
     let mut seen = [false; 256];
@@ -220,6 +220,11 @@ fn looks_random(value: &str) -> bool {
     let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
     let letters = bytes.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
     let is_mixed = digits >= 2 && letters >= 2;
+    // A key may begin with a slash too; the parts of a path are shorter.
+    let is_path = bytes.first() == Some(&b'/') && longest < MIN_ROW && !value.ends_with('=');
+    if is_path {
+        return false;
+    }
     // Half of base64's shorter keys have no row so long.
     is_mixed
         && different >= MIN_DIFFERENT

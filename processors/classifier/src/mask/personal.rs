@@ -71,19 +71,26 @@ pub(super) fn phone(bytes: &[u8], start: usize) -> Option<Span<'static>> {
     let end = run_end(look, start + 1, |byte| {
         byte.is_ascii_digit() || matches!(byte, b' ' | b'-' | b'.' | b'(' | b')')
     });
-    let end = last_digit(bytes, start, end);
-    let text = bytes.get(start..end)?;
-    if !ends_number(bytes, end) {
-        return None;
+    // Another number may follow behind a space.
+    let mut end = last_digit(bytes, start, end);
+    while !is_number(bytes, start, end) {
+        let space = memchr::memrchr(b' ', bytes.get(start..end)?)?;
+        end = last_digit(bytes, start, start + space);
     }
+    Some(Span::new(start, end, "phone"))
+}
+
+/// Whether the text from `start` to `end` is a telephone number.
+fn is_number(bytes: &[u8], start: usize, end: usize) -> bool {
+    let text = bytes.get(start..end).unwrap_or(&[]);
     let digits = digits_of(text);
-    let is_phone = match (at(text, 0), digits.as_slice()) {
+    let is_number = match (at(text, 0), digits.as_slice()) {
         (b'+', [1, national @ ..]) => is_north_american(national),
         (b'+', [7, national @ ..]) => national.len() == 10 && national.first() != Some(&0),
         (b'+', digits) => (10..=13).contains(&digits.len()),
         (_, digits) => at(text, 4) == b')' && is_north_american(digits),
     };
-    is_phone.then_some(Span::new(start, end, "phone"))
+    is_number && ends_number(bytes, end)
 }
 
 /// Behind the last digit of the text from `start` to `end`.
