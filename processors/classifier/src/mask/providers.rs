@@ -205,7 +205,7 @@ impl Rule {
         let looked_end = run_end(bytes.get(..bytes.len().min(body + MAX_LOOK))?, body, keep);
         let looked = bytes.get(body..looked_end)?;
         let (min, max) = self.length;
-        if looked.len() < min || looked.len() > max || !is_random(looked) {
+        if looked.len() < min || looked.len() > max || !self.is_telling(looked) {
             return None;
         }
         let mut end = run_end(bytes, looked_end, keep);
@@ -214,6 +214,13 @@ impl Rule {
             end -= 1;
         }
         Some(Span::new(start, end, self.kind))
+    }
+}
+
+impl Rule {
+    /// Whether a key is no word: capitals of one length make none, and may hold no digit by chance.
+    fn is_telling(&self, body: &[u8]) -> bool {
+        self.alphabet == Upper || is_random(body)
     }
 }
 
