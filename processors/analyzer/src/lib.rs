@@ -2,7 +2,9 @@
 //! not usual.
 
 pub mod config;
+pub mod culprits;
 pub mod evidence;
+pub mod facts;
 pub mod follow;
 pub mod history;
 pub mod roster;

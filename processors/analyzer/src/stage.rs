@@ -18,14 +18,14 @@ use hephaestus_repository_service::{
     CommitId, Excerpt, FileLists, LocalRepository, Repository, RepositoryError, blocking, excerpt,
 };
 use hephaestus_schemas::{
-    Analysis, ClassifiedLog, Node,
+    Analysis, ClassifiedLog, Frame, Node,
     codec::{Codec, EncodeError},
     topics,
 };
 use prometheus::core::Collector;
 
 use crate::{
-    AnalyzerConfig, evidence,
+    AnalyzerConfig, culprits, evidence, facts,
     follow::{Follower, LOOK, Placed, Stopped, Told},
     history::{History, Signal},
     signal,
@@ -109,11 +109,12 @@ impl Analyzer {
     ) -> Result<Analysis, Failure> {
         let source = self.read_source(node, event).await?;
         let request = AnalysisRequest {
-            event: event.clone(),
+            event: ClassifiedLog { culprits: source.culprits, ..event.clone() },
             samples: samples.iter().map(|sample| sample.text.clone()).collect(),
             count: i64::try_from(crossing.count).unwrap_or(i64::MAX),
             sources: source.files,
         };
+        let event = &request.event;
         let mut finding = match self.provider.analyze(&request).await {
             Ok(finding) => finding,
             Err(ModelError::Retry { after, reason }) => {
@@ -181,22 +182,25 @@ impl Analyzer {
     async fn read_source(&self, node: &Node, event: &ClassifiedLog) -> Result<Source, Failure> {
         let repository = match LocalRepository::new(&node.repository) {
             Ok(repository) => Arc::new(repository),
-            Err(error) => return Ok(Source::unreadable(&error)),
+            Err(error) => return Ok(Source::unreadable(event, &error)),
         };
         let files = self.files.clone();
         let (branch, root) = (node.base_branch.clone(), node.source_root.clone());
-        let frames = context::frames(&event.culprits, event.exception.as_ref());
+        let (exception, culprits) = (event.exception.clone(), event.culprits.clone());
         let read = blocking(repository, move |repository| {
             let repository: &dyn Repository = repository.as_ref();
             let commit = repository.head(&branch)?;
+            let facts = facts::gather(repository, &commit, &files, &root, &culprits)?;
+            let culprits = culprits::rank(&culprits, &facts);
+            let frames = context::frames(&culprits, exception.as_ref());
             let sources = context::gather(repository, &commit, &files, &root, &frames)?;
             let excerpts = excerpts(repository, &commit, &sources)?;
-            Ok(Source { commit: Some(commit), files: sources, excerpts, problem: None })
+            Ok(Source { commit: Some(commit), culprits, files: sources, excerpts, problem: None })
         });
         match read.await {
             Ok(source) => Ok(source),
             Err(error) if error.is_retryable() => Err(Failure::retry("repository", error)),
-            Err(error) => Ok(Source::unreadable(&error)),
+            Err(error) => Ok(Source::unreadable(event, &error)),
         }
     }
 }
@@ -226,15 +230,18 @@ fn emit_signal(
 /// What was read of the repository.
 struct Source {
     commit: Option<CommitId>,
+    /// The event's culprits, in the order that the repository speaks for.
+    culprits: Vec<Frame>,
     files: Vec<SourceFile>,
     excerpts: Vec<Excerpt>,
     problem: Option<String>,
 }
 
 impl Source {
-    fn unreadable(error: &RepositoryError) -> Self {
+    fn unreadable(event: &ClassifiedLog, error: &RepositoryError) -> Self {
         let problem = Some(error.to_string());
-        Self { commit: None, files: Vec::new(), excerpts: Vec::new(), problem }
+        let culprits = event.culprits.clone();
+        Self { commit: None, culprits, files: Vec::new(), excerpts: Vec::new(), problem }
     }
 }
 

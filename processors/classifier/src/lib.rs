@@ -31,6 +31,7 @@ pub use classify::{Classifier, Event, View};
 pub use config::ClassifierConfig;
 pub use culprit::{MAX_CULPRITS, rank as rank_culprits};
 pub use envelope::Envelope;
+pub use exception::is_test;
 pub use mask::{Masked, Masker, SecretRule, SecretRuleError, SourceMasker};
 pub use offline::{Inspected, InspectedEvent, Inspection, Summary};
 pub use parse::{Format, Parsed, Request, parse, parse_as};

@@ -6,6 +6,7 @@
 mod diff;
 pub mod error;
 pub mod excerpt;
+pub mod history;
 pub mod host;
 pub mod local;
 pub mod local_host;
@@ -16,6 +17,7 @@ pub mod view;
 
 pub use error::RepositoryError;
 pub use excerpt::{Excerpt, excerpt};
+pub use history::ChangedLines;
 pub use host::{ChangeSpec, Host, HostError, OpenedChange, branch_name};
 pub use local::LocalRepository;
 pub use local_host::LocalHost;

@@ -8,6 +8,7 @@ use git2::{ErrorCode, ObjectType, Oid, RepositoryOpenFlags, Tree, TreeEntry};
 
 use crate::{
     error::RepositoryError,
+    history::ChangedLines,
     path::{MAX_DEPTH, check_path},
     repository::{
         CommitId, FileList, MAX_BLOB_BYTES, MAX_LISTED_BYTES, MAX_LISTED_FILES,
@@ -233,6 +234,22 @@ impl Repository for LocalRepository {
         }
         list.paths.sort_unstable();
         Ok(list)
+    }
+
+    fn changed_lines(
+        &self,
+        commit: &CommitId,
+        paths: &[String],
+        seconds: i64,
+    ) -> Result<ChangedLines, RepositoryError> {
+        for path in paths {
+            check_path(path)?;
+        }
+        // Without a path git compares every file.
+        if paths.is_empty() {
+            return Ok(ChangedLines::new());
+        }
+        self.lines_changed_within(commit, paths, seconds)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use crate::error::RepositoryError;
+use crate::{error::RepositoryError, history::ChangedLines};
 
 /// Most bytes of a file that is read.
 pub const MAX_BLOB_BYTES: usize = 2 * 1024 * 1024;
@@ -83,6 +83,18 @@ pub trait Repository: Send + Sync {
     /// # Errors
     /// See [`RepositoryError`].
     fn list(&self, commit: &CommitId, prefix: &str) -> Result<FileList, RepositoryError>;
+
+    /// The lines of files, as they stand at a commit, that changed in the `seconds` before it. Nothing
+    /// where all of the history is younger.
+    ///
+    /// # Errors
+    /// See [`RepositoryError`].
+    fn changed_lines(
+        &self,
+        commit: &CommitId,
+        paths: &[String],
+        seconds: i64,
+    ) -> Result<ChangedLines, RepositoryError>;
 }
 
 /// Runs blocking work on a repository on a thread where it may block.

@@ -37,8 +37,8 @@ fn stem(file: &str) -> &str {
     base.split('.').next().unwrap_or(base)
 }
 
-/// Whether a frame lies in test code.
-pub(crate) fn is_test(frame: &Frame) -> bool {
+/// Whether a frame lies in test code, by the names of its class, function and file.
+pub fn is_test(frame: &Frame) -> bool {
     let module = frame.module.as_deref().unwrap_or("");
     let file = frame.file.as_deref().unwrap_or("");
     let function = frame.function.as_deref().unwrap_or("");

@@ -17,7 +17,8 @@ mod ruby;
 mod rust;
 mod swift;
 
-pub(crate) use class::{class, is_test, simple_class, simple_name, test_subject};
+pub use class::is_test;
+pub(crate) use class::{class, simple_class, simple_name, test_subject};
 pub(crate) use dotnet::is_divider;
 pub(crate) use go_errors::is_function as is_go_function;
 pub use in_app::{Kind, Rules};
