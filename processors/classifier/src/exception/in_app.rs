@@ -15,7 +15,10 @@ pub enum Kind {
 }
 
 /// Classes of Java's own and of what runs programs and tests.
-const JAVA_RUNTIME: [&str; 17] = [
+const JAVA_RUNTIME: [&str; 20] = [
+    "android.",
+    "com.android.",
+    "dalvik.",
     "java.",
     "javax.",
     "jdk.",
@@ -63,7 +66,9 @@ const DOTNET_LIBRARY: [&str; 10] = [
 ];
 
 /// Classes of well-known Java libraries and frameworks.
-const JAVA_LIBRARY: [&str; 30] = [
+const JAVA_LIBRARY: [&str; 32] = [
+    "androidx.",
+    "com.google.android.",
     "com.google.common.",
     "org.apache.commons.",
     "org.apache.hc.",

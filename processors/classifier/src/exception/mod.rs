@@ -3,6 +3,7 @@
 
 mod class;
 mod dotnet;
+mod escaped;
 pub mod go;
 mod go_errors;
 mod in_app;
@@ -52,7 +53,20 @@ pub struct Found {
 
 /// Looks for an exception in the text of an event.
 pub fn find(text: &str, rules: &Rules) -> Option<Found> {
-    let mut found = by_runtime(text, rules)?;
+    let has_lines = memchr::memchr(b'\n', text.as_bytes()).is_some();
+    let plain = if has_lines { None } else { escaped::unescaped(text) };
+    let mut found = match &plain {
+        Some(plain) => {
+            let mut found = by_runtime(plain, rules)?;
+            // What stands before the trace is cut from the text as it is.
+            let before = plain.get(..found.start).unwrap_or("");
+            if !text.starts_with(before) {
+                found.start = 0;
+            }
+            found
+        }
+        None => by_runtime(text, rules)?,
+    };
     bound(&mut found.exception, rules);
     Some(found)
 }

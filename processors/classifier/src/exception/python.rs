@@ -81,8 +81,16 @@ impl Reader {
             made.cause = self.whole.take().map(Box::new);
             self.length += 1;
         }
-        // Members of a group stand behind the group itself, which is the exception.
-        if section.grouped && self.whole.is_some() && !linked {
+        // Members of a group stand behind the group itself, which is the exception; the first of them
+        // says why the group was raised, where nothing else does.
+        if section.grouped
+            && !linked
+            && let Some(group) = &mut self.whole
+        {
+            if group.cause.is_none() && self.length < super::MAX_CHAIN {
+                group.cause = Some(Box::new(made));
+                self.length += 1;
+            }
             return;
         }
         self.whole = Some(made);
