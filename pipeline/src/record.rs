@@ -201,7 +201,7 @@ impl Origins {
         if let Some(last) = self.0.last_mut()
             && last.topic == origin.topic
             && last.partition == origin.partition
-            && last.last + 1 == origin.first
+            && last.last.checked_add(1) == Some(origin.first)
         {
             last.last = origin.last;
             return;
