@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use git2::{Oid, Repository as Git, Signature, Time, build::TreeUpdateBuilder};
 use hephaestus_analyzer::{Analyzer, window::FingerprintState};
+use hephaestus_classifier::Masker;
 use hephaestus_model_engine::{
     AnalysisRequest, Finding, ModelError, ModelProvider, ProposalRequest,
 };
@@ -112,7 +113,7 @@ async fn analysis_of(sample: &Sample, culprits: Vec<Frame>) -> Analysis {
     };
     node.policy.threshold_count = 1;
     let event = ClassifiedLog { culprits, exception: None, ..event };
-    let analyzer = Analyzer::new(Arc::new(Unknowing), &[]);
+    let analyzer = Analyzer::new(Arc::new(Unknowing), Masker::default());
     analyzer.nodes().set(&node.id.clone(), Some(node));
     let record = Record {
         topic: "classified-logs".into(),

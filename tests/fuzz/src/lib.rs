@@ -43,7 +43,7 @@ const MAX_INPUT: usize = 64 * 1024;
 
 thread_local! {
     static CLASSIFIER: Classifier = Classifier::new(ClassifierConfig::default());
-    static MASKER: Masker = Masker::new(&[]);
+    static MASKER: Masker = Masker::default();
     static SCHEMAS: RefCell<Vec<(&'static str, Schema)>> = const { RefCell::new(Vec::new()) };
 }
 
