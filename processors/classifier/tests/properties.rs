@@ -151,7 +151,17 @@ fn best_time(input: &[u8]) -> Duration {
 
 #[test]
 fn time_grows_with_the_input_and_no_faster() {
-    let units: [&str; 57] = [
+    let units: [&str; 67] = [
+        "\\n",
+        "\\n\\tat ",
+        "\\\\n   ",
+        "\\n   at ",
+        "a.BException: x\\n\\tat a.B.c(B.java:1)",
+        "{\"a\":",
+        "{\"log\":\"",
+        "k=v ",
+        "k=\"",
+        "<34>1 - - - - - [a b=\"",
         "a",
         "password=",
         "token=\"{",
@@ -214,7 +224,15 @@ fn time_grows_with_the_input_and_no_faster() {
         let line = |size: usize| unit.repeat(size / unit.len());
         check_ratio(unit, |size| line(size).into_bytes());
     }
-    let many: [&str; 28] = [
+    let many: [&str; 36] = [
+        "\tat a.B.c(B.java:1)\n",
+        "a.BException: x\n\tat a.B.c(B.java:1)\n",
+        "Caused by: a.E: m\n\tat a.B.c(B.java:1)\n",
+        "    + Exception Group Traceback (most recent call last):\n",
+        "    | Traceback (most recent call last):\n    | ValueError: x\n",
+        "\tSuppressed: a.E: m\n",
+        "2024-01-01T10:00:00Z stdout F \\n\\tat \n",
+        "created by a.b in goroutine 7\n",
         "Traceback (most recent call last):\n",
         "a.b.CException: x\n",
         "\n",
