@@ -12,12 +12,36 @@ impl Assembled {
         self.wrapped.map_or(first, |wrapped| wrapped.inner(first))
     }
 
+    /// Adds a record. It may lie before others: the parts of a line wait for its end while lines of other
+    /// streams go on.
     pub(super) fn reach(&mut self, offset: u64) {
+        if offset < self.first_offset {
+            if offset + 1 < self.first_offset {
+                self.gaps.insert(0, (offset + 1, self.first_offset - 1));
+            }
+            self.first_offset = offset;
+            return;
+        }
+        if offset <= self.last_offset {
+            return self.fill(offset);
+        }
         let next = self.last_offset.saturating_add(1);
         if offset > next {
             self.gaps.push((next, offset - 1));
         }
         self.last_offset = offset;
+    }
+
+    /// Takes a record out of the gap that it lies in.
+    fn fill(&mut self, offset: u64) {
+        let index = self.gaps.partition_point(|(_, to)| *to < offset);
+        let Some((from, to)) = self.gaps.get(index).copied().filter(|(from, _)| *from <= offset)
+        else {
+            return;
+        };
+        let before = (from < offset).then(|| (from, offset - 1));
+        let after = (offset < to).then(|| (offset + 1, to));
+        self.gaps.splice(index..=index, before.into_iter().chain(after));
     }
 
     pub(super) fn reach_all(&mut self, offsets: &[u64]) {
@@ -64,4 +88,31 @@ pub(crate) fn runs(first: u64, last: u64, gaps: &[(u64, u64)]) -> Vec<(u64, u64)
     }
     runs.push((start, last));
     runs
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn an_event_knows_its_records_in_whatever_order_they_came(
+            offsets in proptest::collection::vec(0u64..24, 1..12),
+        ) {
+            let first = offsets.first().copied().unwrap_or(0);
+            let mut event =
+                Assembled { first_offset: first, last_offset: first, ..Assembled::default() };
+            event.reach_all(&offsets);
+            let found: Vec<u64> = runs(event.first_offset, event.last_offset, &event.gaps)
+                .into_iter()
+                .flat_map(|(first, last)| first..=last)
+                .collect();
+            let mut expected = offsets.clone();
+            expected.sort_unstable();
+            expected.dedup();
+            prop_assert_eq!(found, expected);
+        }
+    }
 }
