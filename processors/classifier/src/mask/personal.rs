@@ -160,20 +160,25 @@ fn is_cpf(digits: &[u8]) -> bool {
 
 /// The citizen's number of the Netherlands: the elfproef.
 fn is_bsn(digits: &[u8]) -> bool {
+    if digits.len() != 9 {
+        return false;
+    }
     let weighted = |(index, digit): (usize, &u8)| match index {
         8 => -i32::from(*digit),
         _ => i32::from(*digit) * (9 - i32::try_from(index).unwrap_or(0)),
     };
     let sum: i32 = digits.iter().enumerate().map(weighted).sum();
-    digits.len() == 9 && sum != 0 && sum % 11 == 0
+    sum != 0 && sum % 11 == 0
 }
 
 /// Spain's identity number: eight digits and the letter that follows from them.
 fn is_dni(value: &str, digits: &[u8]) -> bool {
-    let number =
-        digits.iter().fold(0usize, |number, digit| number.saturating_mul(10) + usize::from(*digit));
+    if digits.len() != 8 {
+        return false;
+    }
+    let number = digits.iter().fold(0usize, |number, digit| number * 10 + usize::from(*digit));
     let letter = value.bytes().last().unwrap_or(0).to_ascii_uppercase();
-    digits.len() == 8 && at(b"TRWAGMYFPDXBNJZSQVHLCKE", number % 23) == letter
+    at(b"TRWAGMYFPDXBNJZSQVHLCKE", number % 23) == letter
 }
 
 #[cfg(test)]
@@ -220,6 +225,14 @@ mod tests {
             ("dni", "12345678A", false),
         ] {
             assert_eq!(is_national_id(name, value), expected, "{name} {value}");
+        }
+    }
+
+    #[test]
+    fn digits_without_an_end_are_no_national_id() {
+        let value = "9".repeat(60_000);
+        for name in ["ssn", "cpf", "bsn", "dni"] {
+            assert!(!is_national_id(name, &value), "{name}");
         }
     }
 }
