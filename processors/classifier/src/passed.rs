@@ -2,9 +2,11 @@
 //! Promises: masked as lines are, bounded, with ids that are computed here.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use hephaestus_schemas::{ClassifiedLog, Exception, Frame, Severity};
 
+use crate::assemble::MASK_SLACK;
 use crate::config::ClassifierConfig;
 use crate::exception::{MAX_CHAIN, MAX_FRAMES, MAX_MESSAGE};
 use crate::mask::Masker;
@@ -52,8 +54,7 @@ pub(crate) fn accept(
     log.context.iter_mut().for_each(|line| cleaner.text(line, config.context_line_bytes));
     let attributes = std::mem::take(&mut log.attributes);
     for (mut name, mut value) in attributes.into_iter().take(MAX_ATTRIBUTES) {
-        cleaner.text(&mut name, MAX_NAME);
-        cleaner.text(&mut value, MAX_NAME);
+        cleaner.attribute(&mut name, &mut value);
         log.attributes.insert(name, value);
     }
     log.lines = log.lines.max(1);
@@ -85,10 +86,25 @@ impl Cleaner<'_> {
         }
     }
 
-    /// Cuts a text and masks each of its lines.
+    /// Masks and cuts an attribute. Its name may say that the value is a secret, which the value alone does not.
+    fn attribute(&mut self, name: &mut String, value: &mut String) {
+        self.text(name, MAX_NAME);
+        self.text(value, MAX_NAME);
+        let pair = serde_json::json!({ name.as_str(): value.as_str() }).to_string();
+        let masked = self.masker.mask(&pair, &mut 0);
+        if masked.count == 0 {
+            return;
+        }
+        self.masked = self.masked.saturating_add(masked.count);
+        // Placeholders leave JSON what it is; a pair that cannot be read is not shown.
+        let read: BTreeMap<String, String> = serde_json::from_str(&masked.text).unwrap_or_default();
+        (*name, *value) = read.into_iter().next().unwrap_or_default();
+    }
+
+    /// Masks each line of a text, and cuts it: a secret across the cut is still seen whole.
     fn text(&mut self, text: &mut String, max: usize) {
-        let kept = cut(text, max).len();
-        text.truncate(kept);
+        let looked_at = cut(text, max + MASK_SLACK).len();
+        text.truncate(looked_at);
         // A private key reaches over lines.
         let mut key_lines = 0;
         let mut lines = Vec::new();
@@ -102,5 +118,7 @@ impl Cleaner<'_> {
         if is_changed {
             *text = lines.join("\n");
         }
+        let kept = cut(text, max).len();
+        text.truncate(kept);
     }
 }

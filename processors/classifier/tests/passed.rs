@@ -145,6 +145,18 @@ fn no_id_is_believed_and_every_text_is_masked() {
 }
 
 #[test]
+fn a_secret_across_a_bound_and_one_that_only_its_name_tells_are_masked() {
+    let mut log = classified();
+    // The bound of a name lies amid the token.
+    log.service = format!("{} ghp_{}", "x".repeat(500), "a1B2".repeat(9));
+    log.attributes.insert("password".to_owned(), "correct \"horse\" battery".to_owned());
+    let accepted = CLASSIFIER.accept(log);
+    assert!(!accepted.service.contains("ghp_"), "{}", accepted.service);
+    assert!(accepted.service.len() <= 512);
+    assert_eq!(accepted.attributes["password"], "<secret:password>");
+}
+
+#[test]
 fn what_is_without_measure_is_bounded() {
     let mut log = classified();
     log.message = "x".repeat(900_000);

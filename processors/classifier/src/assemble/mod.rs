@@ -31,7 +31,7 @@ const MAX_HELD_LINES: usize = 64;
 /// Bytes held back likewise.
 const MAX_HELD_BYTES: usize = 16 * 1024;
 /// Bytes read past the bound of a line, so that a secret across the cut is still seen whole.
-const MASK_SLACK: usize = 4096;
+pub(crate) const MASK_SLACK: usize = 4096;
 
 /// A record of a source: one line, or several parted by line feeds.
 #[derive(Debug, Clone, Copy, Default)]
