@@ -56,13 +56,7 @@ fn of_file(
     let Some(line) = frame.line.and_then(|line| u32::try_from(line).ok()) else {
         return Ok(unsure);
     };
-    let text = match repository.read(commit, path) {
-        Ok(Some(text)) => text,
-        Ok(None) | Err(RepositoryError::TooLarge { .. } | RepositoryError::NotAFile { .. }) => {
-            return Ok(unsure);
-        }
-        Err(error) => return Err(error),
-    };
+    let Some(text) = repository.read_source(commit, path)? else { return Ok(unsure) };
     let lines = text.split(|byte| *byte == b'\n').count();
     if usize::try_from(line).map_or(true, |line| line > lines) {
         return Ok(unsure);

@@ -51,13 +51,7 @@ pub fn gather(
         if known {
             continue;
         }
-        let blob = match repository.read(commit, &path) {
-            Ok(Some(blob)) => blob,
-            Ok(None) | Err(RepositoryError::TooLarge { .. } | RepositoryError::NotAFile { .. }) => {
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
+        let Some(blob) = repository.read_source(commit, &path)? else { continue };
         let Ok(text) = String::from_utf8(blob) else { continue };
         bytes += text.len();
         if bytes > budget::MAX_SOURCE_BYTES {

@@ -78,6 +78,21 @@ pub trait Repository: Send + Sync {
     /// See [`RepositoryError`].
     fn read(&self, commit: &CommitId, path: &str) -> Result<Option<Vec<u8>>, RepositoryError>;
 
+    /// The same, and `None` as well where what lies there is no source that can be looked at: it is too large, or no file.
+    ///
+    /// # Errors
+    /// See [`RepositoryError`].
+    fn read_source(
+        &self,
+        commit: &CommitId,
+        path: &str,
+    ) -> Result<Option<Vec<u8>>, RepositoryError> {
+        match self.read(commit, path) {
+            Err(RepositoryError::TooLarge { .. } | RepositoryError::NotAFile { .. }) => Ok(None),
+            read => read,
+        }
+    }
+
     /// The files below a directory, or all with an empty prefix.
     ///
     /// # Errors

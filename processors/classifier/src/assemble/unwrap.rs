@@ -48,8 +48,7 @@ impl Partial {
         last.push_str(cut(text, room));
         let masked = masker.mask(&last, &mut 0);
         let placeholder = masked.text.rfind('<').map_or("", |open| tail(&masked.text, open));
-        self.ends_in_secret = crate::mask::placeholder(placeholder.as_bytes(), 0)
-            .is_some_and(|(_, end)| end == placeholder.len());
+        self.ends_in_secret = crate::mask::is_placeholder(placeholder);
         self.masked = self.masked.saturating_add(masked.count);
         self.text.push_str(&masked.text);
     }

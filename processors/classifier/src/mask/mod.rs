@@ -28,7 +28,7 @@ use crate::scan::{slice, tail};
 
 pub use own::{SecretRule, SecretRuleError};
 pub(crate) use private_key::PRIVATE_KEY;
-pub(crate) use tag::{placeholder, without_tags};
+pub(crate) use tag::{is_placeholder, placeholder, without_tags};
 
 use sieve::Sieve;
 use tag::Tagger;

@@ -111,7 +111,7 @@ fn is_tag_byte(byte: u8) -> bool {
 }
 
 /// Whether the text is one placeholder and nothing else.
-pub(super) fn is_placeholder(text: &str) -> bool {
+pub(crate) fn is_placeholder(text: &str) -> bool {
     placeholder(text.as_bytes(), 0).is_some_and(|(_, end)| end == text.len())
 }
 

@@ -113,19 +113,35 @@ pub(super) fn parse(line: &str, reference: i64) -> Option<Parsed<'_>> {
 fn slashed<'a>(line: &'a str, pos: usize, stamp: &'a str) -> Option<Logcat<'a>> {
     let bytes = line.as_bytes();
     let level = level(bytes, pos)?;
-    let tag_at = pos + 2;
-    let window = from(bytes, tag_at);
-    let open = tag_at + memchr::memchr(b'(', window.get(..MAX_TAG).unwrap_or(window))?;
-    let (process, end) = number(line, skip_spaces(bytes, open + 1))?;
-    if at(bytes, end) != b')' || at(bytes, end + 1) != b':' {
-        return None;
-    }
-    let tag = slice(line, tag_at, open).trim();
+    let tagged = tagged(bytes, pos + 2)?;
+    let tag = slice(line, pos + 2, tagged.tag_end).trim();
+    let process = slice(line, tagged.process.0, tagged.process.1);
     // `I/O error (5): …` is no logcat.
     if tag.contains(' ') {
         return None;
     }
-    Some(Logcat { stamp, process, thread: "", level, tag, message: message(line, end + 2) })
+    Some(Logcat { stamp, process, thread: "", level, tag, message: message(line, tagged.end) })
+}
+
+/// Where parts of `Tag( 1702):` end.
+pub(super) struct Tagged {
+    pub(super) tag_end: usize,
+    pub(super) process: (usize, usize),
+    pub(super) end: usize,
+}
+
+/// A tag that begins at `tag_at`, with the process behind it.
+pub(super) fn tagged(bytes: &[u8], tag_at: usize) -> Option<Tagged> {
+    let window = from(bytes, tag_at);
+    let open = tag_at + memchr::memchr(b'(', window.get(..MAX_TAG).unwrap_or(window))?;
+    let start = skip_spaces(bytes, open + 1);
+    let end = run_end(bytes, start, |byte| byte.is_ascii_digit());
+    let is_closed = at(bytes, end) == b')' && at(bytes, end + 1) == b':';
+    (end > start && is_closed).then_some(Tagged {
+        tag_end: open,
+        process: (start, end),
+        end: end + 2,
+    })
 }
 
 /// End of `03-17 16:13:38.811` at `pos`.

@@ -2,6 +2,7 @@
 //! certain that it does not belong to the message.
 
 use super::{MAX_COMPONENT, MAX_FILLER, MAX_GROUP, MAX_ITEMS, Walk};
+use crate::parse::logcat;
 use crate::scan::{at, run_end, skip_spaces, slice, token_end};
 use crate::severity;
 
@@ -130,18 +131,11 @@ impl Walk<'_> {
 
     /// `Radio(  701): …`, as Android writes it behind `E/`.
     fn tag_with_process(&mut self) {
-        let window = self.bytes.get(self.pos..).unwrap_or(&[]);
-        let window = window.get(..MAX_COMPONENT).unwrap_or(window);
-        let Some(open) = memchr::memchr(b'(', window).map(|found| self.pos + found) else { return };
-        let process_at = skip_spaces(self.bytes, open + 1);
-        let process_end = run_end(self.bytes, process_at, |byte| byte.is_ascii_digit());
-        let closed = at(self.bytes, process_end) == b')' && at(self.bytes, process_end + 1) == b':';
-        if process_end > process_at && closed {
-            self.component = Some((self.pos, open));
-            self.process = Some((process_at, process_end));
-            self.pos = process_end + 2;
-            self.commit();
-        }
+        let Some(tagged) = logcat::tagged(self.bytes, self.pos) else { return };
+        self.component = Some((self.pos, tagged.tag_end));
+        self.process = Some(tagged.process);
+        self.pos = tagged.end;
+        self.commit();
     }
 
     /// A number: a process or thread id, certain only when more of the header follows.
