@@ -480,6 +480,7 @@ impl Lines {
                 let blank = line.text.is_empty();
                 if blank {
                     pending.lines = pending.lines.saturating_add(1);
+                    pending.reach_all(&line.parts);
                     pending.reach(line.offset);
                     continue;
                 }

@@ -15,6 +15,7 @@ const MAX_DIGITS: usize = 19;
 pub(super) fn find(bytes: &[u8], spans: &mut Vec<Span<'_>>) {
     let mut probe = MIN_RUN - 1;
     let mut done = 0;
+    let mut found = 0;
     while probe < bytes.len() {
         if !is_run_byte(at(bytes, probe)) {
             probe += MIN_RUN;
@@ -26,8 +27,9 @@ pub(super) fn find(bytes: &[u8], spans: &mut Vec<Span<'_>>) {
         }
         let end = run_end(bytes, probe + 1, is_run_byte);
         if end - start >= MIN_RUN {
-            if let Some(span) = iban(bytes, start) {
+            if let Some(span) = iban(bytes, start, found) {
                 done = span.end;
+                found = span.end;
                 probe = span.end + MIN_RUN - 1;
                 spans.push(span);
                 continue;
@@ -162,11 +164,12 @@ fn is_social_security(bytes: &[u8], start: usize) -> bool {
 const MAX_IBAN: usize = 34;
 const MAX_SPACED_IBAN: usize = MAX_IBAN + MAX_IBAN / 4;
 
-/// The international account number (ISO 13616) that the run of digits at `run` belongs to.
-fn iban(bytes: &[u8], run: usize) -> Option<Span<'static>> {
+/// The international account number (ISO 13616) that the run of digits at `run` belongs to. It lies behind
+/// `found`, the end of the last one: that would be found again for ever.
+fn iban(bytes: &[u8], run: usize, found: usize) -> Option<Span<'static>> {
     let is_part = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
     let mut start = run;
-    while start > 0 && run - start < MAX_SPACED_IBAN {
+    while start > found && run - start < MAX_SPACED_IBAN {
         let before = at(bytes, start - 1);
         let is_inner_space = before == b' ' && start > 1 && is_part(at(bytes, start - 2));
         if !is_part(before) && !is_inner_space {
@@ -288,6 +291,19 @@ mod tests {
                 let line = format!("{before}{text}{behind}");
                 assert_eq!(found(&line), [(text, kind)], "{line}");
             }
+        }
+    }
+
+    #[test]
+    fn digits_behind_an_account_number_do_not_lead_back_to_it() {
+        let number = "NL91ABNA0417164300";
+        let two = format!("{number} {number}");
+        assert_eq!(found(&two), [(number, "iban"); 2]);
+        for digits in ["1234567890", "123456789012345678901234567890", "4111 1111 1111 1111"] {
+            let line = format!("{number} {digits}");
+            let all = found(&line);
+            assert_eq!(all.first(), Some(&(number, "iban")), "{line}");
+            assert_eq!(all.len(), if digits.starts_with("4111") { 2 } else { 1 }, "{line}");
         }
     }
 
