@@ -211,6 +211,19 @@ async fn what_is_not_allowed_is_fatal() {
 }
 
 #[tokio::test]
+async fn what_failed_while_offsets_were_on_their_way_is_told() {
+    let mock = Mock::new();
+    let mut member = mock.owner().await;
+    // The partitions are refused while the group's coordinator is still looked for.
+    mock.cluster.broker_round_trip_time(1, Duration::from_millis(50)).unwrap();
+    let refusal = Answer::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    mock.fail(Api::AddPartitionsToTxn, &[refusal]);
+    let result = try_commit(&mut member, 1).await;
+    let is_fatal = matches!(result, Err(CommitError::Engine(EngineError::Fatal(_))));
+    assert!(is_fatal, "{result:?}");
+}
+
+#[tokio::test]
 async fn a_record_that_fits_nowhere_is_refused_before_anything_is_written() {
     let mock = Mock::new();
     let mut member = mock.owner().await;

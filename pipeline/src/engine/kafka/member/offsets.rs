@@ -7,7 +7,9 @@
 use std::{sync::Arc, thread, time::Duration};
 
 use rdkafka::{
-    consumer::ConsumerGroupMetadata, error::KafkaResult, producer::Producer,
+    consumer::ConsumerGroupMetadata,
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    producer::Producer,
     topic_partition_list::TopicPartitionList,
 };
 
@@ -15,9 +17,64 @@ use super::{
     mailbox::{Mail, Mailbox},
     producer::SessionProducer,
 };
+use crate::engine::kafka::error::Trouble;
 
 /// How often the thread looks up while nothing is asked of it.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// Adds offsets to transactions.
+#[derive(Default)]
+pub(super) struct OffsetCalls {
+    sender: Option<OffsetSender>,
+}
+
+impl OffsetCalls {
+    /// Adds offsets to a producer's transaction, as this member of its group.
+    ///
+    /// librdkafka is given `timeout`, and is known to have lost the answer after `patience`: the producer is fenced then.
+    pub(super) fn add(
+        &mut self,
+        producer: &Arc<SessionProducer>,
+        offsets: &TopicPartitionList,
+        member: &Arc<ConsumerGroupMetadata>,
+        timeout: Duration,
+        patience: Duration,
+    ) -> Result<KafkaResult<()>, Trouble> {
+        let call = || Call {
+            producer: producer.clone(),
+            offsets: offsets.clone(),
+            member: member.clone(),
+            timeout,
+        };
+        match self.make(call(), patience)? {
+            // A transaction that failed while its offsets were on their way says why to the next who asks.
+            Err(KafkaError::Transaction(error)) if error.code() == RDKafkaErrorCode::State => {
+                self.make(call(), patience)
+            }
+            added => Ok(added),
+        }
+    }
+
+    fn make(&mut self, call: Call, patience: Duration) -> Result<KafkaResult<()>, Trouble> {
+        let cannot = |error| Trouble::Fatal(format!("cannot start a thread: {error}"));
+        // One that loses an answer is not used again.
+        let sender = match self.sender.take() {
+            Some(sender) => sender,
+            None => OffsetSender::start().map_err(cannot)?,
+        };
+        sender.calls.push(call);
+        match sender.answers.pop(patience) {
+            Mail::Item(answer) => {
+                self.sender = Some(sender);
+                Ok(answer)
+            }
+            Mail::Nothing | Mail::Closed => {
+                let message = "librdkafka has lost the answer to a commit of offsets";
+                Err(Trouble::Fenced(message.to_owned()))
+            }
+        }
+    }
+}
 
 /// Offsets to be added to a transaction, as this member of its group.
 struct Call {
@@ -28,22 +85,14 @@ struct Call {
 }
 
 /// Makes the call, one at a time.
-pub(super) struct OffsetSender {
+struct OffsetSender {
     calls: Arc<Mailbox<Call>>,
     answers: Arc<Mailbox<KafkaResult<()>>>,
 }
 
-/// How a call ended.
-pub(super) enum Sent {
-    /// It returned.
-    Answered(KafkaResult<()>),
-    /// It has not returned, and is not waited for any more.
-    Lost,
-}
-
 impl OffsetSender {
     /// Starts the thread; it ends with this value, unless it never gets its answer.
-    pub(super) fn start() -> std::io::Result<Self> {
+    fn start() -> std::io::Result<Self> {
         let (calls, answers) = (Arc::new(Mailbox::new(1)), Arc::new(Mailbox::new(1)));
         let sender = Self { calls: calls.clone(), answers: answers.clone() };
         thread::Builder::new().name("kafka-offsets".to_owned()).spawn(move || {
@@ -60,22 +109,6 @@ impl OffsetSender {
             }
         })?;
         Ok(sender)
-    }
-
-    /// Adds offsets to a producer's transaction; waits so long for the answer.
-    pub(super) fn send(
-        &self,
-        producer: Arc<SessionProducer>,
-        offsets: TopicPartitionList,
-        member: Arc<ConsumerGroupMetadata>,
-        timeout: Duration,
-        patience: Duration,
-    ) -> Sent {
-        self.calls.push(Call { producer, offsets, member, timeout });
-        match self.answers.pop(patience) {
-            Mail::Item(answer) => Sent::Answered(answer),
-            Mail::Nothing | Mail::Closed => Sent::Lost,
-        }
     }
 }
 

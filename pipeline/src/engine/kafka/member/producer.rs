@@ -20,7 +20,7 @@ use super::{
     consumer::GroupConsumer,
     delivery::{Delivered, ProducerCallbacks, lock},
     mailbox::nap,
-    offsets::{OffsetSender, Sent},
+    offsets::OffsetCalls,
     session::{Broker, Failure, Work},
 };
 use crate::{
@@ -73,7 +73,7 @@ pub(super) struct MemberProducer {
     delivered: Arc<Mutex<Delivered>>,
     producer: Option<Arc<SessionProducer>>,
     /// Adds offsets to its transactions.
-    offset_sender: Option<OffsetSender>,
+    offset_calls: OffsetCalls,
     /// The producer is new, and its predecessor's transaction not settled yet.
     is_settling: bool,
     /// Something of this transaction was not answered for when its abort began.
@@ -100,7 +100,7 @@ impl MemberProducer {
             state_topic,
             delivered: Arc::default(),
             producer: None,
-            offset_sender: None,
+            offset_calls: OffsetCalls::default(),
             is_settling: false,
             is_unanswered: false,
             metadata: None,
@@ -400,22 +400,8 @@ impl Broker for MemberProducer {
             return Err(Trouble::Moved("the member is in no group".to_owned()));
         };
         let producer = self.producer()?.clone();
-        let cannot = |error| Trouble::Fatal(format!("cannot start a thread: {error}"));
-        // One that loses an answer is not used again.
-        let sender = match self.offset_sender.take() {
-            Some(sender) => sender,
-            None => OffsetSender::start().map_err(cannot)?,
-        };
-        match sender.send(producer, list, member, CALL, LOST) {
-            Sent::Answered(sent) => {
-                self.offset_sender = Some(sender);
-                sent.map_err(|error| self.trouble(&error))
-            }
-            Sent::Lost => {
-                let message = "librdkafka has lost the answer to a commit of offsets";
-                Err(Trouble::Fenced(message.to_owned()))
-            }
-        }
+        let sent = self.offset_calls.add(&producer, &list, &member, CALL, LOST)?;
+        sent.map_err(|error| self.trouble(&error))
     }
 
     fn deliver(&mut self) -> Result<(), Trouble> {
