@@ -6,6 +6,7 @@
 #[path = "../e2e/cluster.rs"]
 mod cluster;
 mod collector;
+mod daemon;
 mod events;
 mod kcat;
 mod lines;
@@ -24,6 +25,9 @@ use std::path::Path;
 use cluster::Cluster;
 use events::Events;
 use lines::Written;
+
+/// How long a shipper may take between two lines of an event, on a machine as busy as one that starts all of them.
+const FLUSH_MS: u32 = 5_000;
 
 /// Where a shipper runs, and where it publishes to.
 struct Place<'a> {
@@ -63,9 +67,12 @@ async fn what_real_shippers_publish_is_read_as_the_lines_that_programs_wrote() {
     // All at once: what they publish is told apart by its source or its service.
     let mut rsyslogd = rsyslog::start(&rsyslog);
     let mut syslog_ngd = syslog_ng::start(&syslog_ng);
-    let classifier = cluster.up(&["run", "classifier"]);
-    let mut expected = rsyslog::publish(&rsyslog, &mut rsyslogd).await;
-    expected.extend(syslog_ng::publish(&syslog_ng, &mut syslog_ngd).await);
+    let patient = directory.path().join("h.toml");
+    std::fs::write(&patient, format!("[classifier]\nflush_timeout_ms = {FLUSH_MS}\n")).unwrap();
+    let classifier = cluster.up(&["run", "classifier", "--config", support::text(&patient)]);
+    let mut expected = daemon::publish(&rsyslog, &mut rsyslogd, "web-1", &rsyslog::FORMATS).await;
+    expected
+        .extend(daemon::publish(&syslog_ng, &mut syslog_ngd, "web-2", &syslog_ng::FORMATS).await);
     expected.extend(kcat::publish(&kcat));
     let (of_collector, sent) = collector::publish(&collector).await;
     expected.extend(sent);

@@ -1,17 +1,11 @@
 //! rsyslog with omkafka: a file that it tails and a socket for syslog(3), in each of three formats.
 
-use std::{fs, os::unix::net::UnixDatagram, path::Path};
+use std::fs;
 
-use crate::{
-    Place,
-    events::{Expected, inspected},
-    lines::{SENT, printed_events, sent_events},
-    support::text,
-    tool::Tool,
-};
+use crate::{Place, support::text, tool::Tool};
 
 /// The formats, by the stream that the key of their records names.
-const FORMATS: [&str; 3] = ["file-format", "rfc5424", "json"];
+pub(crate) const FORMATS: [&str; 3] = ["file-format", "rfc5424", "json"];
 
 /// Starts it.
 pub(crate) fn start(place: &Place<'_>) -> Tool {
@@ -24,6 +18,16 @@ pub(crate) fn start(place: &Place<'_>) -> Tool {
 fn configuration(place: &Place<'_>) -> String {
     let Place { directory, brokers, written } = place;
     let (directory, printed, real) = (text(directory), text(&written.printed), text(&written.real));
+    let templates = ["RSYSLOG_FileFormat", "RSYSLOG_SyslogProtocol23Format", "json"];
+    let keys = ["file-key", "rfc5424-key", "json-key"];
+    let action = |(key, template): (&str, &str)| {
+        format!(
+            r#"    action(type="omkafka" broker="{brokers}" topic="raw-logs" dynaKey="on" key="{key}" template="{template}"
+           action.resumeRetryCount="-1" action.resumeInterval="1")
+"#
+        )
+    };
+    let actions: String = keys.into_iter().zip(templates).map(action).collect();
     format!(
         r#"global(workDirectory="{directory}" localHostname="web-1" maxMessageSize="64k")
 module(load="imfile")
@@ -46,42 +50,9 @@ input(type="imfile" File="{printed}" Tag="shop:" Severity="info" ruleset="publis
 input(type="imfile" File="{real}" Tag="real:" Severity="info" ruleset="publish")
 input(type="imuxsock" Socket="{directory}/log" ruleset="publish")
 
+# An action that fails drops what it has, unless it is told to try again for ever.
 ruleset(name="publish") {{
-    action(type="omkafka" broker="{brokers}" topic="raw-logs" dynaKey="on" key="file-key"
-           template="RSYSLOG_FileFormat")
-    action(type="omkafka" broker="{brokers}" topic="raw-logs" dynaKey="on" key="rfc5424-key"
-           template="RSYSLOG_SyslogProtocol23Format")
-    action(type="omkafka" broker="{brokers}" topic="raw-logs" dynaKey="on" key="json-key" template="json")
-}}
+{actions}}}
 "#
     )
-}
-
-/// Sends what syslog(3) would, and says what has to come of it and of the files.
-pub(crate) async fn publish(place: &Place<'_>, tool: &mut Tool) -> Vec<Expected> {
-    send(tool, &place.directory.join("log")).await;
-    let mut expected = Vec::new();
-    for format in FORMATS {
-        let source = |program: &str| format!("{program}/web-1/{format}");
-        let files = [("shop", printed_events()), ("real", inspected(&place.written.real_events))];
-        for (program, events) in files {
-            let expectation = Expected::of_source(&source(program), events);
-            expected.push(expectation.with("service", program).with("host", "web-1"));
-        }
-        let sent = Expected::of_source(&source("cart"), sent_events());
-        expected.push(sent.with("service", "cart").with("process", "4711"));
-    }
-    expected
-}
-
-/// Sends [`SENT`] to a socket as the C library does.
-pub(crate) async fn send(tool: &mut Tool, socket: &Path) {
-    let program = UnixDatagram::unbound().unwrap();
-    tool.wait_for(|_| program.connect(socket).ok()).await;
-    for (severity, message) in SENT {
-        // Facility `user`.
-        let priority = 8 + if severity == "err" { 3 } else { 6 };
-        let datagram = format!("<{priority}>Nov 29 07:30:00 cart[4711]: {message}");
-        program.send(datagram.as_bytes()).unwrap();
-    }
 }

@@ -2,17 +2,10 @@
 
 use std::fs;
 
-use crate::{
-    Place,
-    events::{Expected, inspected},
-    lines::{printed_events, sent_events},
-    rsyslog::send,
-    support::text,
-    tool::Tool,
-};
+use crate::{Place, support::text, tool::Tool};
 
 /// The formats, by the stream that the key of their records names.
-const FORMATS: [&str; 2] = ["default", "format-json"];
+pub(crate) const FORMATS: [&str; 2] = ["default", "format-json"];
 
 /// Starts it.
 pub(crate) fn start(place: &Place<'_>) -> Tool {
@@ -34,6 +27,7 @@ fn configuration(place: &Place<'_>) -> String {
     let (directory, printed, real) = (text(directory), text(&written.printed), text(&written.real));
     format!(
         r#"@version: 3.38
+options {{ time-reopen(1); }};
 source s_files {{
     file("{printed}" flags(no-parse) program-override("shop") host-override("web-2") default-priority(info));
     file("{real}" flags(no-parse) program-override("real") host-override("web-2") default-priority(info));
@@ -50,21 +44,4 @@ destination d_json {{
 log {{ source(s_files); source(s_programs); destination(d_default); destination(d_json); }};
 "#
     )
-}
-
-/// Sends what syslog(3) would, and says what has to come of it and of the files.
-pub(crate) async fn publish(place: &Place<'_>, tool: &mut Tool) -> Vec<Expected> {
-    send(tool, &place.directory.join("log")).await;
-    let mut expected = Vec::new();
-    for format in FORMATS {
-        let source = |program: &str| format!("{program}/web-2/{format}");
-        let files = [("shop", printed_events()), ("real", inspected(&place.written.real_events))];
-        for (program, events) in files {
-            let expectation = Expected::of_source(&source(program), events);
-            expected.push(expectation.with("service", program).with("host", "web-2"));
-        }
-        let sent = Expected::of_source(&source("cart"), sent_events());
-        expected.push(sent.with("service", "cart").with("process", "4711"));
-    }
-    expected
 }
