@@ -1,9 +1,54 @@
-//! What is done to an event while its lines come: it grows within its bound, and knows which records it reaches.
+//! An event while its lines come: it grows within its bound, and knows which records it reaches.
 
-use super::Assembled;
+use serde::{Deserialize, Serialize};
+
 use super::join::Shape;
 use crate::config::ClassifierConfig;
+use crate::envelope::Envelope;
+use crate::parse::{Access, Format, Wrapped};
 use crate::scan::cut;
+
+/// An event: the masked lines that belong together, and where they came from.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Assembled {
+    /// The lines, parted by line feeds.
+    pub text: String,
+    /// Offset of the record of the first line.
+    pub first_offset: u64,
+    /// Offset of the record of the last line.
+    pub last_offset: u64,
+    /// Runs of offsets between the first and the last that belong to other sources, inclusive.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<(u64, u64)>,
+    /// Trace context of the first line's record, or nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub trace: String,
+    /// What the collector wrapped around the first line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<Box<Envelope>>,
+    /// What the first line is, where its shipper or the configuration says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// The syslog header before the first line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) wrapped: Option<Wrapped>,
+    /// The parts of its line where that is one of an access log: it is complete then, and never kept.
+    #[serde(skip)]
+    pub(crate) access: Option<Access>,
+    /// Time of the first line's record, in milliseconds since 1970 UTC.
+    pub timestamp_ms: i64,
+    /// Lines, blank ones behind the event included.
+    pub lines: u32,
+    /// Secrets that were masked.
+    pub masked: u32,
+    /// Whether a line or the event passed its bound and was cut.
+    pub truncated: bool,
+    pub(super) shape: Shape,
+    /// Whether its message or frames are still to come.
+    pub(super) expects: bool,
+    /// Lines behind the trace that were taken for a part of it.
+    pub(super) extra: u32,
+}
 
 impl Assembled {
     /// The first line, as its program wrote it.

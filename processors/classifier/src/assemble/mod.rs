@@ -21,6 +21,7 @@ use crate::parse::{self, Format, Wrapped};
 use crate::scan::cut;
 use clean::{trim_blanks, without_escapes};
 pub use context::Context;
+pub use event::Assembled;
 pub(crate) use event::runs;
 use join::{Decision, Shape};
 pub use source::SourceState;
@@ -46,45 +47,6 @@ pub struct RawLine<'a> {
     pub trace: &'a str,
     /// What it is, where its shipper says so; else it is told by its content.
     pub format: Option<Format>,
-}
-
-/// An event: the masked lines that belong together, and where they came from.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Assembled {
-    /// The lines, parted by line feeds.
-    pub text: String,
-    /// Offset of the record of the first line.
-    pub first_offset: u64,
-    /// Offset of the record of the last line.
-    pub last_offset: u64,
-    /// Runs of offsets between the first and the last that belong to other sources, inclusive.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub gaps: Vec<(u64, u64)>,
-    /// Trace context of the first line's record, or nothing.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub trace: String,
-    /// What the collector wrapped around the first line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub envelope: Option<Box<Envelope>>,
-    /// What the first line is, where its shipper or the configuration says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub format: Option<Format>,
-    /// The syslog header before the first line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    wrapped: Option<Wrapped>,
-    /// Time of the first line's record, in milliseconds since 1970 UTC.
-    pub timestamp_ms: i64,
-    /// Lines, blank ones behind the event included.
-    pub lines: u32,
-    /// Secrets that were masked.
-    pub masked: u32,
-    /// Whether a line or the event passed its bound and was cut.
-    pub truncated: bool,
-    shape: Shape,
-    /// Whether its message or frames are still to come.
-    expects: bool,
-    /// Lines behind the trace that were taken for a part of it.
-    extra: u32,
 }
 
 /// A line held back.
@@ -377,7 +339,12 @@ impl Lines {
         sink: &mut impl FnMut(&Assembled, &Context),
     ) {
         self.begin(line);
-        if join::is_whole(line.text) {
+        let access = join::access(line.text, line.timestamp_ms.saturating_mul(1_000));
+        let is_whole = access.is_some() || join::is_object(line.text);
+        if let Some(pending) = &mut self.pending {
+            pending.access = access;
+        }
+        if is_whole {
             self.emit(config, sink);
         }
     }
@@ -396,6 +363,7 @@ impl Lines {
             envelope: line.envelope.cloned().map(Box::new),
             format: line.format,
             wrapped: line.wrapped,
+            access: None,
             timestamp_ms: line.timestamp_ms,
             lines: 1,
             masked: line.masked,

@@ -26,7 +26,7 @@ pub(super) fn find(bytes: &[u8], spans: &mut Vec<Span<'_>>) {
             start -= 1;
         }
         let end = run_end(bytes, probe + 1, is_run_byte);
-        if end - start >= MIN_RUN {
+        if end - start >= MIN_RUN && has_digits(bytes, start, end) {
             if let Some(span) = iban(bytes, start, found) {
                 done = span.end;
                 found = span.end;
@@ -39,6 +39,14 @@ pub(super) fn find(bytes: &[u8], spans: &mut Vec<Span<'_>>) {
         done = end;
         probe = end + MIN_RUN - 1;
     }
+}
+
+/// Whether a run is long enough between its first and its last digit.
+fn has_digits(bytes: &[u8], start: usize, end: usize) -> bool {
+    let run = bytes.get(start..end).unwrap_or(&[]);
+    let first = run.iter().position(u8::is_ascii_digit);
+    let last = run.iter().rposition(u8::is_ascii_digit);
+    first.zip(last).is_some_and(|(first, last)| last - first + 1 >= MIN_RUN)
 }
 
 fn is_run_byte(byte: u8) -> bool {

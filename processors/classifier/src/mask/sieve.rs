@@ -5,21 +5,27 @@ use std::ops::Range;
 
 use crate::scan::at;
 
-/// Bytes of a needle that are compared in the quick pass.
-const COMPARED: usize = 3;
 /// Positions that are asked about at once.
 const BLOCK: usize = 32;
+/// Bytes of a needle that are compared in the quick pass: two pairs.
+const COMPARED: usize = 4;
 /// Bytes of a needle that are compared where the quick pass found something.
 const COMPARED_CLOSELY: usize = 6;
+/// Bits of a pair that tell it from others: all of ASCII of its first byte, and of its second without the case.
+const PAIR: u16 = 0x1f7f;
 
 /// Bits that groups share where there are more groups than bits.
-const SHARED: usize = 24;
+const SHARED: usize = 16;
 
-/// For each place in a needle and each byte, the needles that have it there, one bit each. The steps
+/// For each place in a needle and what stands there the needles that have it there, one bit each. The steps
 /// of a pass do not wait for one another, as those of an automaton do.
 #[derive(Debug, Clone)]
 pub(super) struct Sieve {
-    places: Box<[[u64; 256]; COMPARED_CLOSELY]>,
+    /// By the pairs of bytes that lie on even positions of a line: the needles of which a first, and of which a next
+    /// one lies there.
+    pairs: Box<[[u64; 2]; PAIR as usize + 1]>,
+    /// By bytes.
+    bytes: Box<[[u64; 256]; COMPARED_CLOSELY]>,
 }
 
 /// The beginning of something, as it is looked for.
@@ -32,59 +38,66 @@ pub(super) struct Start {
 
 impl Sieve {
     pub(super) fn new(starts: &[Start]) -> Self {
-        let mut places = Box::new([[0u64; 256]; COMPARED_CLOSELY]);
-        let mut groups: Vec<[u8; 2]> = Vec::new();
-        for start in starts {
-            let group = group_of(start);
+        let mut pairs = Box::new([[0u64; 2]; PAIR as usize + 1]);
+        let mut bytes = Box::new([[0u64; 256]; COMPARED_CLOSELY]);
+        let mut groups: Vec<([u8; 2], bool)> = Vec::new();
+        let mut bit_of = |group: ([u8; 2], bool)| {
             let index = groups.iter().position(|known| *known == group).unwrap_or_else(|| {
                 groups.push(group);
                 groups.len() - 1
             });
             // Where the bits do not suffice, the later groups, which are rare, share the last ones.
-            let place = if index < 64 { index } else { 64 - SHARED + index % SHARED };
-            let bit = 1u64 << place;
-            for (place, masks) in places.iter_mut().enumerate() {
-                let Some(byte) = start.text.as_bytes().get(place) else {
-                    // A shorter needle ends here: whatever follows fits.
-                    masks.iter_mut().for_each(|mask| *mask |= bit);
-                    continue;
-                };
-                let cases = if start.any_case {
-                    [byte.to_ascii_lowercase(), byte.to_ascii_uppercase()]
-                } else {
-                    [*byte; 2]
-                };
-                for case in cases {
-                    if let Some(mask) = masks.get_mut(usize::from(case)) {
-                        *mask |= bit;
+            1u64 << if index < 64 { index } else { 64 - SHARED + index % SHARED }
+        };
+        // Short ones have bits of their own: what they share with others lets more pass. Marks stand in many lines.
+        let mut starts: Vec<&Start> = starts.iter().collect();
+        let is_word =
+            |start: &Start| start.text.starts_with(|first: char| first.is_ascii_alphanumeric());
+        starts.sort_by_key(|start| (!start.is_short(), is_word(start)));
+        for start in starts {
+            let group = group_of(start);
+            for (is_odd, [one, two, three, four]) in [false, true].into_iter().zip(start.pairs()) {
+                // The half of a short one that is any byte would let pass what begins as its other half does.
+                let bit = bit_of((group, is_odd && start.is_short()));
+                for (order, [one, next]) in [[one, two], [three, four]].into_iter().enumerate() {
+                    for one in start.bytes_at(one) {
+                        for next in start.bytes_at(next) {
+                            pairs[place_of([one, next])][order] |= bit;
+                        }
+                    }
+                }
+                for (place, masks) in bytes.iter_mut().enumerate() {
+                    for byte in start.bytes_at(Some(place)) {
+                        masks[usize::from(byte)] |= bit;
                     }
                 }
             }
         }
-        Self { places }
+        Self { pairs, bytes }
     }
 
     /// The first and the last position at which a needle may begin. Block by block it is first asked
-    /// whether the first bytes of one stand anywhere, which most answer with no.
+    /// whether two pairs of one stand anywhere, which most answer with no.
     pub(super) fn range(&self, line: &[u8]) -> Option<(usize, usize)> {
         let mut range = None;
-        let mut start = 0;
-        while start < line.len() {
-            let end = line.len().min(start + BLOCK);
+        let mut firsts = 0;
+        for (block, start) in line.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
             let mut found = 0;
-            let block = line.get(start..line.len().min(end + COMPARED - 1)).unwrap_or(&[]);
-            for window in block.windows(COMPARED) {
-                if let [first, second, third] = window {
-                    found |= self.needles_at(*first, *second, *third);
+            for pair in block.chunks_exact(2) {
+                if let [one, next] = pair {
+                    let [as_first, as_next] = self.pairs[place_of([*one, *next])];
+                    found |= firsts & as_next;
+                    firsts = as_first;
                 }
             }
             if found != 0 {
-                self.extend(&mut range, line, start..end);
+                // One begins up to a pair and a byte before the pair that tells of it.
+                let end = (start + block.len()).saturating_sub(2);
+                self.extend(&mut range, line, start.saturating_sub(COMPARED - 1)..end);
             }
-            start = end;
         }
-        // Nobody has looked yet at what is shorter than what is compared.
-        self.extend(&mut range, line, line.len().saturating_sub(COMPARED - 1)..line.len());
+        // What ends with the line may lack its next pair.
+        self.extend(&mut range, line, line.len().saturating_sub(COMPARED)..line.len());
         range
     }
 
@@ -99,21 +112,52 @@ impl Sieve {
 
     /// Whether a needle may begin at a position, compared more closely.
     fn is_close(&self, line: &[u8], pos: usize) -> bool {
-        let mut needles = self.needles_at(at(line, pos), at(line, pos + 1), at(line, pos + 2));
-        if needles == 0 {
-            return false;
-        }
-        for (place, masks) in self.places.iter().enumerate().skip(COMPARED) {
+        let mut needles = u64::MAX;
+        for (place, masks) in self.bytes.iter().enumerate() {
             needles &= masks[usize::from(at(line, pos + place))];
+            if needles == 0 {
+                return false;
+            }
         }
-        needles != 0
+        true
+    }
+}
+
+impl Start {
+    /// What may stand at a place of it, or beside it: there any byte.
+    fn bytes_at(&self, place: Option<usize>) -> Vec<u8> {
+        let byte = place.and_then(|place| self.text.as_bytes().get(place));
+        match byte {
+            None => (0..=u8::MAX).collect(),
+            Some(byte) if self.any_case => {
+                vec![byte.to_ascii_lowercase(), byte.to_ascii_uppercase()]
+            }
+            Some(byte) => vec![*byte],
+        }
     }
 
-    #[inline]
-    fn needles_at(&self, first: u8, second: u8, third: u8) -> u64 {
-        let [firsts, seconds, thirds, ..] = &*self.places;
-        firsts[usize::from(first)] & seconds[usize::from(second)] & thirds[usize::from(third)]
+    /// Whether it ends within two pairs that begin before its second byte.
+    fn is_short(&self) -> bool {
+        self.text.len() < COMPARED
     }
+
+    /// The places of its first two pairs, none before it: where it begins on an even position, and on an odd one.
+    fn pairs(&self) -> [[Option<usize>; COMPARED]; 2] {
+        let even = [0, 1, 2, 3].map(Some);
+        // Of a short one the byte before it is no loss.
+        let odd = if self.is_short() {
+            [None, Some(0), Some(1), Some(2)]
+        } else {
+            [1, 2, 3, 4].map(Some)
+        };
+        [even, odd]
+    }
+}
+
+/// The place of a pair of bytes.
+#[inline]
+fn place_of(pair: [u8; 2]) -> usize {
+    usize::from(u16::from_le_bytes(pair) & PAIR)
 }
 
 /// Needles that begin alike share a bit: together they let pass little more than each alone.

@@ -8,9 +8,27 @@ use super::{Format, Parsed, Request};
 use crate::scan::{at, from, run_end, skip_spaces, slice, tail, token_end};
 use crate::time;
 
-/// A line `client ident user [10/Oct/2000:13:55:36 -0700] "GET /x HTTP/1.0" 200 2326 …`; a virtual
-/// host may stand before the client.
-pub(super) fn parse(line: &str, reference: i64) -> Option<Parsed<'_>> {
+/// Where the parts of a line `client ident user [10/Oct/2000:13:55:36 -0700] "GET /x HTTP/1.0" 200 2326 …` are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Access {
+    /// Microseconds since 1970 UTC.
+    timestamp: i64,
+    client: (usize, usize),
+    request: Quoted,
+}
+
+/// Where the parts of `"GET /x HTTP/1.0" 200 2326 …` are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Quoted {
+    start: usize,
+    method_end: usize,
+    target: (usize, usize),
+    status: (usize, usize),
+    code: u16,
+}
+
+/// Finds the parts of a line; a virtual host may stand before the client.
+pub(super) fn find(line: &str, reference: i64) -> Option<Access> {
     const MAX_PREFIX: usize = 300;
     let bytes = line.as_bytes();
     let window = bytes.get(..bytes.len().min(MAX_PREFIX))?;
@@ -24,48 +42,62 @@ pub(super) fn parse(line: &str, reference: i64) -> Option<Parsed<'_>> {
     if at(bytes, stamp.end) != b']' {
         return None;
     }
-    let prefix = slice(line, 0, open);
-    let fields = prefix.split_ascii_whitespace().count();
-    if !(1..=4).contains(&fields) {
+    let mut fields = slice(line, 0, open).split_ascii_whitespace();
+    let client = fields.next()?;
+    if fields.count() > 3 {
         return None;
     }
-    let message_at = skip_spaces(bytes, stamp.end + 1);
-    let mut parsed = request(line, message_at)?;
-    parsed.timestamp = Some(stamp.micros);
-    let client = prefix.split_ascii_whitespace().next().unwrap_or("");
-    parsed.attribute("client", client);
-    Some(parsed)
+    let client_at = run_end(bytes, 0, |byte| byte.is_ascii_whitespace());
+    let request = find_request(line, skip_spaces(bytes, stamp.end + 1))?;
+    Some(Access { timestamp: stamp.micros, client: (client_at, client_at + client.len()), request })
 }
 
-/// `"GET /x HTTP/1.0" 200 2326 …` at `pos`.
-fn request(line: &str, pos: usize) -> Option<Parsed<'_>> {
+/// Finds the request at `start`.
+fn find_request(line: &str, start: usize) -> Option<Quoted> {
     let bytes = line.as_bytes();
-    if at(bytes, pos) != b'"' {
+    if at(bytes, start) != b'"' {
         return None;
     }
-    let close = closing_quote(bytes, pos + 1)?;
+    let close = closing_quote(bytes, start + 1)?;
     let status_at = skip_spaces(bytes, close + 1);
     let status_end = run_end(bytes, status_at, |byte| byte.is_ascii_digit());
-    let status: u16 = slice(line, status_at, status_end).parse().ok()?;
-    if !(100..600).contains(&status) {
+    let code: u16 = slice(line, status_at, status_end).parse().ok()?;
+    if !(100..600).contains(&code) {
         return None;
     }
-    let method_end = token_end(bytes, pos + 1).min(close);
+    let method_end = token_end(bytes, start + 1).min(close);
     let path_at = skip_spaces(bytes, method_end).min(close);
     let path_end = token_end(bytes, path_at).min(close);
-    let target = slice(line, path_at, path_end);
-    let path = target.split(['?', '#']).next().unwrap_or("");
-    let method = slice(line, pos + 1, method_end);
-    let mut parsed = Parsed { format: Format::Access, ..Parsed::default() };
-    parsed.message = Cow::Borrowed(tail(line, pos).trim_end());
-    parsed.severity = Some(match status {
-        500.. => Severity::Error,
-        _ => Severity::Info,
-    });
-    parsed.attribute("http_status", slice(line, status_at, status_end));
-    parsed.attribute("http_method", method);
-    parsed.request = Some(Request { method, path, status });
-    Some(parsed)
+    let (target, status) = ((path_at, path_end), (status_at, status_end));
+    Some(Quoted { start, method_end, target, status, code })
+}
+
+impl Access {
+    /// The line in which it was found, read.
+    pub(super) fn parsed<'a>(&self, line: &'a str) -> Parsed<'a> {
+        let Quoted { start, method_end, target, status, code } = self.request;
+        let part = |(start, end): (usize, usize)| slice(line, start, end);
+        let path = part(target).split(['?', '#']).next().unwrap_or("");
+        let method = slice(line, start + 1, method_end);
+        let mut parsed = Parsed {
+            format: Format::Access,
+            timestamp: Some(self.timestamp),
+            severity: Some(if code >= 500 { Severity::Error } else { Severity::Info }),
+            message: Cow::Borrowed(tail(line, start).trim_end()),
+            request: Some(Request { method, path, status: code }),
+            attributes: Vec::with_capacity(3),
+            ..Parsed::default()
+        };
+        parsed.attribute("http_status", part(status));
+        parsed.attribute("http_method", method);
+        parsed.attribute("client", part(self.client));
+        parsed
+    }
+}
+
+/// Reads a line.
+pub(super) fn parse(line: &str, reference: i64) -> Option<Parsed<'_>> {
+    find(line, reference).map(|access| access.parsed(line))
 }
 
 fn closing_quote(bytes: &[u8], start: usize) -> Option<usize> {

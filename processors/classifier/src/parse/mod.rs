@@ -15,6 +15,7 @@ use hephaestus_schemas::Severity;
 use serde::{Deserialize, Serialize};
 
 use crate::scan::at;
+pub(crate) use access::Access;
 pub(crate) use syslog::{Wrapped, octal_escapes, unescaped, wrapped};
 
 /// What a line was recognised as.
@@ -183,7 +184,12 @@ pub(crate) fn opening(line: &str) -> (bool, Option<Severity>) {
     (parsed.format != Format::Plain, parsed.severity)
 }
 
-/// Whether a line is one of an access log.
-pub(crate) fn is_access(line: &str) -> bool {
-    access::parse(line, 0).is_some()
+/// The parts of a line of an access log. `reference` as in [`parse`].
+pub(crate) fn access(line: &str, reference: i64) -> Option<Access> {
+    access::find(line, reference)
+}
+
+/// Reads the line of an access log in which these parts were found.
+pub(crate) fn parse_access<'a>(line: &'a str, access: &Access) -> Parsed<'a> {
+    access.parsed(line)
 }
