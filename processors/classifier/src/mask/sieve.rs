@@ -81,24 +81,33 @@ impl Sieve {
     pub(super) fn range(&self, line: &[u8]) -> Option<(usize, usize)> {
         let mut range = None;
         let mut firsts = 0;
-        for (block, start) in line.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
+        for (block, start) in line.chunks(BLOCK).zip((0usize..).step_by(BLOCK)) {
             let mut found = 0;
+            let before = firsts;
             for pair in block.chunks_exact(2) {
-                if let [one, next] = pair {
-                    let [as_first, as_next] = self.pairs[place_of([*one, *next])];
-                    found |= firsts & as_next;
-                    firsts = as_first;
-                }
+                found |= self.pass(&mut firsts, pair);
             }
             if found != 0 {
-                // One begins up to a pair and a byte before the pair that tells of it.
-                let end = (start + block.len()).saturating_sub(2);
-                self.extend(&mut range, line, start.saturating_sub(COMPARED - 1)..end);
+                let mut firsts = before;
+                for (pair, pos) in block.chunks_exact(2).zip((start..).step_by(2)) {
+                    if self.pass(&mut firsts, pair) != 0 {
+                        // The needle begins up to a pair and a byte before.
+                        self.extend(&mut range, line, pos.saturating_sub(COMPARED - 1)..pos);
+                    }
+                }
             }
         }
         // What ends with the line may lack its next pair.
         self.extend(&mut range, line, line.len().saturating_sub(COMPARED)..line.len());
         range
+    }
+
+    /// The needles of which this pair is the next one, behind a pair that is the first of those in `firsts`.
+    #[inline]
+    fn pass(&self, firsts: &mut u64, pair: &[u8]) -> u64 {
+        let [one, next] = pair else { return 0 };
+        let [as_first, as_next] = self.pairs[place_of([*one, *next])];
+        std::mem::replace(firsts, as_first) & as_next
     }
 
     /// Extends a range by the positions at which a needle may begin.
