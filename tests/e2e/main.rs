@@ -10,6 +10,7 @@ mod decisions;
 mod demo;
 mod kafka;
 mod real_logs;
+mod signals;
 mod spread;
 mod support;
 mod topics;
