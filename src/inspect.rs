@@ -96,18 +96,23 @@ impl Writer {
     }
 }
 
-/// Writes a text as JSON. One without a character that is escaped, as most are, is only copied.
+/// Writes a text as JSON. What no control character is in, as is nearly all, is copied from mark to mark.
 fn json_text(text: &str, out: &mut Vec<u8>) -> Result<()> {
     // Without a way out of the loop, many bytes are compared at once.
-    let plain = text
-        .bytes()
-        .fold(true, |plain, byte| plain & (byte >= b' ') & (byte != b'"') & (byte != b'\\'));
-    if !plain {
+    if text.bytes().fold(false, |found, byte| found | (byte < b' ')) {
         serde_json::to_writer(out, text)?;
         return Ok(());
     }
     out.push(b'"');
-    out.extend_from_slice(text.as_bytes());
+    let mut rest = text.as_bytes();
+    while let Some((before, [mark, behind @ ..])) =
+        memchr::memchr2(b'"', b'\\', rest).and_then(|at| rest.split_at_checked(at))
+    {
+        out.extend_from_slice(before);
+        out.extend_from_slice(&[b'\\', *mark]);
+        rest = behind;
+    }
+    out.extend_from_slice(rest);
     out.push(b'"');
     Ok(())
 }
