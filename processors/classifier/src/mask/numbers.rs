@@ -17,7 +17,7 @@ pub(super) fn find(bytes: &[u8], spans: &mut Vec<Span<'_>>) {
     let mut done = 0;
     let mut found = 0;
     while probe < bytes.len() {
-        if !is_run_byte(at(bytes, probe)) {
+        if !is_run_byte(at(bytes, probe)) || !is_inside(bytes, probe) {
             probe += MIN_RUN;
             continue;
         }
@@ -39,6 +39,14 @@ pub(super) fn find(bytes: &[u8], spans: &mut Vec<Span<'_>>) {
         done = end;
         probe = end + MIN_RUN - 1;
     }
+}
+
+/// Whether a run that is long enough may lie around a byte: half of it then lies on one side.
+fn is_inside(bytes: &[u8], pos: usize) -> bool {
+    const HALF: usize = MIN_RUN / 2;
+    let is_run = |pos: usize| is_run_byte(at(bytes, pos));
+    is_run(pos + HALF) && is_run(pos + HALF / 2)
+        || pos >= HALF && is_run(pos - HALF) && is_run(pos - HALF / 2)
 }
 
 /// Whether a run is long enough between its first and its last digit.
@@ -298,6 +306,21 @@ mod tests {
             ] {
                 let line = format!("{before}{text}{behind}");
                 assert_eq!(found(&line), [(text, kind)], "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_is_found_wherever_it_lies() {
+        for number in
+            ["4111111111111111", "4111 1111 1111 1111", "NL91ABNA0417164300", "536-22-8726"]
+        {
+            for before in 0..3 * MIN_RUN {
+                for (open, close) in [("x", ""), ("x", "x y"), ("", " 1 x"), ("1", " 2")] {
+                    let line = format!("{} {open}={number};{close}", "7x".repeat(before));
+                    let all = found(&line);
+                    assert!(all.iter().any(|(text, _)| *text == number), "{line}: {all:?}");
+                }
             }
         }
     }
