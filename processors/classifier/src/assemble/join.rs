@@ -411,10 +411,10 @@ fn is_go_line(line: &str, shape: Shape) -> bool {
 
 /// The end of a document printed over several lines, opened by the event's first line.
 fn closes_document(pending: &Assembled, line: &str) -> bool {
-    let opener = pending.text.trim_end().as_bytes().first().copied();
-    let nested = pending.lines > 1;
-    let opened = matches!(opener, Some(b'{' | b'[')) || contains(first_line(pending), "{");
-    nested && opened && matches!(line, "}" | "]" | "}," | "}]" | "})" | "});" | ")" | "};")
+    let closes = matches!(line, "}" | "]" | "}," | "}]" | "})" | "});" | ")" | "};");
+    let is_opener = |byte: u8| matches!(byte, b'{' | b'[');
+    let opened = || is_opener(at(pending.text.as_bytes(), 0)) || contains(first_line(pending), "{");
+    closes && pending.lines > 1 && opened()
 }
 
 fn first_line(pending: &Assembled) -> &str {

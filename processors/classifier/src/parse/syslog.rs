@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{Format, Parsed, header};
-use crate::scan::{at, contains, from, run_end, skip_spaces, slice, tail, token_end};
+use crate::scan::{at, from, run_end, skip_spaces, slice, tail, token_end};
 use crate::{severity, time};
 
 /// Longest tag, with a process id, that is looked for.
@@ -65,7 +65,10 @@ pub(crate) fn wrapped(line: &str) -> Option<Wrapped> {
 
 /// A line of a syslog daemon with the control characters that it escaped; none where it escaped none.
 pub(crate) fn unescaped(line: &str) -> Option<String> {
-    if !contains(line, "#01") {
+    let bytes = line.as_bytes();
+    let is_escape = |pos: usize| at(bytes, pos + 1) == b'0' && at(bytes, pos + 2) == b'1';
+    // Few lines have a number sign.
+    if !memchr::memchr_iter(b'#', bytes).any(is_escape) {
         return None;
     }
     let wrapped = wrapped(line)?;
