@@ -49,6 +49,16 @@ const PYTHON: &str = "Traceback (most recent call last):\n  \
     File \"/srv/app/a.py\", line 3, in f\n    g()\nKeyError: 'x'";
 
 #[test]
+fn a_cause_all_of_whose_frames_are_left_out_keeps_its_message_clean() {
+    let text = JAVA.replace("\tat com.acme.Wire.read(Wire.java:3)\n", "");
+    let expected = [JAVA_CHAIN[0], "java.io.IOException: gone []"];
+    assert_eq!(chain(&exception(&text)), expected);
+    let again = format!("{text}\nCaused by: java.lang.Error: deep\ndown\n\tat a.B.c(B.java:1)");
+    let deep = "java.lang.Error: deep\ndown [c@1]";
+    assert_eq!(chain(&exception(&again)), [expected[0], expected[1], deep]);
+}
+
+#[test]
 fn a_trace_in_a_field_is_read_however_often_it_was_escaped() {
     let once = serde_json::to_string(JAVA).unwrap();
     let twice = serde_json::to_string(once.trim_matches('"')).unwrap();

@@ -15,6 +15,8 @@ pub(super) fn find(text: &str) -> Option<Found> {
     let mut suppressed: Option<usize> = None;
     let mut offset = 0;
     let mut seen_frame = false;
+    // Whether another line would go on with the message of the last head.
+    let mut in_message = false;
     for line in text.split('\n') {
         let line_start = offset;
         offset += line.len() + 1;
@@ -28,6 +30,7 @@ pub(super) fn find(text: &str) -> Option<Found> {
         }
         if let Some(found) = frame(trimmed) {
             seen_frame = true;
+            in_message = false;
             if frames.len() < MAX_FRAMES {
                 frames.push(found);
             }
@@ -36,13 +39,17 @@ pub(super) fn find(text: &str) -> Option<Found> {
         } else if seen_frame && trimmed.starts_with("Caused by: ") {
             close(&mut sections, head.take(), std::mem::take(&mut frames));
             head = Head::read(trimmed, line_start);
-        } else if !seen_frame || (frames.is_empty() && head.is_some()) {
+            in_message = head.is_some();
+        } else if seen_frame && is_omission(trimmed) {
+            // All frames of a cause may be those of the exception before it.
+            in_message = false;
+        } else if !seen_frame || in_message {
             extend(&mut head, line, line_start, seen_frame);
             if sections.is_empty() {
                 start = head.as_ref().map_or(0, |head| head.start);
             }
-        } else if trimmed.starts_with("at ") || is_omission(trimmed) || trimmed.is_empty() {
-            // Frames cut short, and the count of those left out.
+        } else if trimmed.starts_with("at ") || trimmed.is_empty() {
+            // Frames cut short.
         } else if indent == 0 {
             // The trace is over; what follows is other text of the event.
             break;
