@@ -259,11 +259,8 @@ impl Classifier {
         let (first_line, rest) = split_first_line(&event.text);
         let mut parsed = match (event.format, &event.access) {
             (Some(format), _) => parse::parse_as(first_line, format, record_micros),
-            // Such a line may be one of another form that goes before.
-            (None, Some(access)) if !first_line.starts_with(['<', '{']) => {
-                parse::parse_access(first_line, access)
-            }
-            (None, _) => parse::parse(first_line, record_micros),
+            (None, Some(access)) => parse::parse_access(first_line, access, record_micros),
+            (None, None) => parse::parse(first_line, record_micros),
         };
         let wrapped = event.envelope.as_deref();
         if let Some(envelope) = wrapped {

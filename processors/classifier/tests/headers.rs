@@ -92,3 +92,13 @@ fn requests_are_read_from_access_logs() {
         assert_eq!((event.timestamp, &*event.attributes["http_status"]), (TEN, "503"), "{line}");
     }
 }
+
+#[test]
+fn what_stands_before_an_access_line_is_not_its_client() {
+    let line = "10.0.0.1 - - [01/Jan/2024:10:00:00 +0000] \"GET /cart HTTP/1.1\" 500 12";
+    for before in ["", " ", "\t", "\u{feff}"] {
+        let log = inspect(format!("{before}{line}").as_bytes()).remove(0).log;
+        assert_eq!(log.attributes["client"], "10.0.0.1", "{before:?}");
+        assert_eq!((log.timestamp, log.severity), (TEN, Severity::Error), "{before:?}");
+    }
+}

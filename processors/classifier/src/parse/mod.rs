@@ -189,7 +189,11 @@ pub(crate) fn access(line: &str, reference: i64) -> Option<Access> {
     access::find(line, reference)
 }
 
-/// Reads the line of an access log in which these parts were found.
-pub(crate) fn parse_access<'a>(line: &'a str, access: &Access) -> Parsed<'a> {
-    access.parsed(line)
+/// Reads a line as [`parse`] does, in which the parts of a line of an access log were found.
+pub(crate) fn parse_access<'a>(line: &'a str, access: &Access, reference: i64) -> Parsed<'a> {
+    match at(line.as_bytes(), 0) {
+        // What opens so may be of a form that goes before, or begins with what is taken off.
+        b'{' | b'<' | b' ' | b'\t' | 0x80.. => parse(line, reference),
+        _ => access.parsed(line),
+    }
 }
