@@ -26,7 +26,7 @@ pub(super) fn find(bytes: &[u8], spans: &mut Vec<Span<'_>>) {
             start -= 1;
         }
         let end = run_end(bytes, probe + 1, is_run_byte);
-        if end - start >= MIN_RUN && has_digits(bytes, start, end) {
+        if is_long(bytes, start, end) {
             if let Some(span) = iban(bytes, start, found) {
                 done = span.end;
                 found = span.end;
@@ -50,7 +50,7 @@ fn is_inside(bytes: &[u8], pos: usize) -> bool {
 }
 
 /// Whether a run is long enough between its first and its last digit.
-fn has_digits(bytes: &[u8], start: usize, end: usize) -> bool {
+fn is_long(bytes: &[u8], start: usize, end: usize) -> bool {
     let run = bytes.get(start..end).unwrap_or(&[]);
     let first = run.iter().position(u8::is_ascii_digit);
     let last = run.iter().rposition(u8::is_ascii_digit);

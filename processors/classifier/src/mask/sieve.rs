@@ -56,20 +56,17 @@ impl Sieve {
         starts.sort_by_key(|start| (!start.is_short(), is_word(start)));
         for start in starts {
             let group = group_of(start);
+            let mut bits = 0;
             for (is_odd, [one, two, three, four]) in [false, true].into_iter().zip(start.pairs()) {
                 // The half of a short one that is any byte would let pass what begins as its other half does.
                 let bit = bit_of((group, is_odd && start.is_short()));
-                for (order, [one, next]) in [[one, two], [three, four]].into_iter().enumerate() {
-                    for one in start.bytes_at(one) {
-                        for next in start.bytes_at(next) {
-                            pairs[place_of([one, next])][order] |= bit;
-                        }
-                    }
-                }
-                for (place, masks) in bytes.iter_mut().enumerate() {
-                    for byte in start.bytes_at(Some(place)) {
-                        masks[usize::from(byte)] |= bit;
-                    }
+                start.each_pair(one, two, |place| pairs[place][0] |= bit);
+                start.each_pair(three, four, |place| pairs[place][1] |= bit);
+                bits |= bit;
+            }
+            for (place, masks) in bytes.iter_mut().enumerate() {
+                for byte in start.bytes_at(Some(place)) {
+                    masks[usize::from(byte)] |= bits;
                 }
             }
         }
@@ -142,6 +139,14 @@ impl Start {
                 vec![byte.to_ascii_lowercase(), byte.to_ascii_uppercase()]
             }
             Some(byte) => vec![*byte],
+        }
+    }
+
+    /// The places of all pairs that may stand at two places of it.
+    fn each_pair(&self, one: Option<usize>, next: Option<usize>, mut note: impl FnMut(usize)) {
+        let nexts = self.bytes_at(next);
+        for one in self.bytes_at(one) {
+            nexts.iter().for_each(|next| note(place_of([one, *next])));
         }
     }
 
