@@ -29,27 +29,16 @@ pub(super) struct OffsetCalls {
 }
 
 impl OffsetCalls {
-    /// Adds offsets to a producer's transaction, as this member of its group.
-    ///
-    /// librdkafka is given `timeout`, and is known to have lost the answer after `patience`: the producer is fenced then.
+    /// Makes a call. Its answer is known to be lost after `patience`: the producer is fenced then.
     pub(super) fn add(
         &mut self,
-        producer: &Arc<SessionProducer>,
-        offsets: &TopicPartitionList,
-        member: &Arc<ConsumerGroupMetadata>,
-        timeout: Duration,
+        call: Call,
         patience: Duration,
     ) -> Result<KafkaResult<()>, Trouble> {
-        let call = || Call {
-            producer: producer.clone(),
-            offsets: offsets.clone(),
-            member: member.clone(),
-            timeout,
-        };
-        match self.make(call(), patience)? {
+        match self.make(call.clone(), patience)? {
             // A transaction that failed while its offsets were on their way says why to the next who asks.
             Err(KafkaError::Transaction(error)) if error.code() == RDKafkaErrorCode::State => {
-                self.make(call(), patience)
+                self.make(call, patience)
             }
             added => Ok(added),
         }
@@ -77,11 +66,13 @@ impl OffsetCalls {
 }
 
 /// Offsets to be added to a transaction, as this member of its group.
-struct Call {
-    producer: Arc<SessionProducer>,
-    offsets: TopicPartitionList,
-    member: Arc<ConsumerGroupMetadata>,
-    timeout: Duration,
+#[derive(Clone)]
+pub(super) struct Call {
+    pub(super) producer: Arc<SessionProducer>,
+    pub(super) offsets: Arc<TopicPartitionList>,
+    pub(super) member: Arc<ConsumerGroupMetadata>,
+    /// What librdkafka is given.
+    pub(super) timeout: Duration,
 }
 
 /// Makes the call, one at a time.

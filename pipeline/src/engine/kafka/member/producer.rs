@@ -20,7 +20,7 @@ use super::{
     consumer::GroupConsumer,
     delivery::{Delivered, ProducerCallbacks, lock},
     mailbox::nap,
-    offsets::OffsetCalls,
+    offsets::{Call, OffsetCalls},
     session::{Broker, Failure, Work},
 };
 use crate::{
@@ -400,7 +400,8 @@ impl Broker for MemberProducer {
             return Err(Trouble::Moved("the member is in no group".to_owned()));
         };
         let producer = self.producer()?.clone();
-        let sent = self.offset_calls.add(&producer, &list, &member, CALL, LOST)?;
+        let call = Call { producer, offsets: Arc::new(list), member, timeout: CALL };
+        let sent = self.offset_calls.add(call, LOST)?;
         sent.map_err(|error| self.trouble(&error))
     }
 
