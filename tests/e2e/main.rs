@@ -10,6 +10,7 @@ mod decisions;
 mod demo;
 mod kafka;
 mod real_logs;
+mod secrets;
 mod signals;
 mod spread;
 mod support;
