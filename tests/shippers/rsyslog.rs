@@ -1,11 +1,13 @@
 //! rsyslog with omkafka: a file that it tails and a socket for syslog(3), in each of three formats.
 
-use std::fs;
+use std::{fmt::Write as _, fs};
 
 use crate::{Place, support::text, tool::Tool};
 
 /// The formats, by the stream that the key of their records names.
 pub(crate) const FORMATS: [&str; 3] = ["file-format", "rfc5424", "json"];
+/// The templates that make them; the last one is our own.
+const TEMPLATES: [&str; 3] = ["RSYSLOG_FileFormat", "RSYSLOG_SyslogProtocol23Format", "json"];
 
 /// Starts it.
 pub(crate) fn start(place: &Place<'_>) -> Tool {
@@ -18,26 +20,27 @@ pub(crate) fn start(place: &Place<'_>) -> Tool {
 fn configuration(place: &Place<'_>) -> String {
     let Place { directory, brokers, written } = place;
     let (directory, printed, real) = (text(directory), text(&written.printed), text(&written.real));
-    let templates = ["RSYSLOG_FileFormat", "RSYSLOG_SyslogProtocol23Format", "json"];
-    let keys = ["file-key", "rfc5424-key", "json-key"];
-    let action = |(key, template): (&str, &str)| {
-        format!(
-            r#"    action(type="omkafka" broker="{brokers}" topic="raw-logs" dynaKey="on" key="{key}" template="{template}"
-           action.resumeRetryCount="-1" action.resumeInterval="1")
-"#
+    let (mut keys, mut actions) = (String::new(), String::new());
+    for (format, template) in FORMATS.into_iter().zip(TEMPLATES) {
+        writeln!(
+            keys,
+            r#"template(name="{format}-key" type="string" string="%programname%/%hostname%/{format}")"#
         )
-    };
-    let actions: String = keys.into_iter().zip(templates).map(action).collect();
+        .unwrap();
+        writeln!(
+            actions,
+            r#"    action(type="omkafka" broker="{brokers}" topic="raw-logs" dynaKey="on" key="{format}-key" template="{template}"
+           action.resumeRetryCount="-1" action.resumeInterval="1")"#
+        )
+        .unwrap();
+    }
     format!(
         r#"global(workDirectory="{directory}" localHostname="web-1" maxMessageSize="64k")
 module(load="imfile")
 module(load="imuxsock" SysSock.Use="off")
 module(load="omkafka")
 
-template(name="file-key" type="string" string="%programname%/%hostname%/file-format")
-template(name="rfc5424-key" type="string" string="%programname%/%hostname%/rfc5424")
-template(name="json-key" type="string" string="%programname%/%hostname%/json")
-template(name="json" type="list" option.jsonf="on") {{
+{keys}template(name="json" type="list" option.jsonf="on") {{
     property(outname="@timestamp" name="timereported" dateFormat="rfc3339" format="jsonf")
     property(outname="hostname" name="hostname" format="jsonf")
     property(outname="severity" name="syslogseverity-text" format="jsonf")
