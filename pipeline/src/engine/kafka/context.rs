@@ -35,8 +35,9 @@ const HIDDEN: &str = "(secret)";
 const ENDS: [&str; 2] = ["FAIL", "REQTMOUT"];
 /// The value of librdkafka's `debug` with which a context is told of every connection that ends.
 pub(crate) const CONNECTION_LINES: &str = "broker";
-/// Where a connection was not there yet, no request was sent on it.
-const NOT_CONNECTED: [&str; 2] = ["in state CONNECT", "in state TRY_CONNECT"];
+/// Ends that take nothing with them: no request was sent where a connection was not there yet, and to a bootstrap broker,
+/// whose connection librdkafka ends once it knows the cluster's own, none goes that belongs to a transaction.
+const HARMLESS: [&str; 3] = ["in state CONNECT", "in state TRY_CONNECT", "/bootstrap: "];
 
 /// Values that must not be shown, as they are configured.
 #[derive(Clone, Default)]
@@ -151,7 +152,7 @@ impl ClientContext for EngineContext {
         // Debug lines come only where the setting `debug` asks for them, all of them.
         let is_debug = matches!(level, RDKafkaLogLevel::Debug);
         let is_end = ENDS.contains(&facility);
-        if is_end && !NOT_CONNECTED.iter().any(|state| line.contains(state)) {
+        if is_end && !HARMLESS.iter().any(|words| line.contains(words)) {
             // On librdkafka's own thread, before it sends on another connection what was sent on this one.
             self.has_lost_connection.store(true, Ordering::Release);
         }
@@ -287,6 +288,8 @@ mod tests {
         let context = EngineContext::new("test", Secrets::default(), None, false);
         let refused = "localhost:9092/1: Connect to ipv4#127.0.0.1:9092 failed: Connection refused (after 0ms in state CONNECT) (_TRANSPORT)";
         context.log(RDKafkaLogLevel::Debug, "FAIL", refused);
+        let known = "localhost:9092/bootstrap: Decommissioning this broker (after 17ms in state UP) (_DESTROY_BROKER)";
+        context.log(RDKafkaLogLevel::Debug, "FAIL", known);
         context.log(RDKafkaLogLevel::Debug, "STATE", "Broker changed state UP -> DOWN");
         assert!(!context.has_lost_connection());
         let lost = "localhost:9092/1: Disconnected (after 4711ms in state UP) (_TRANSPORT): identical to last error: error log suppressed";

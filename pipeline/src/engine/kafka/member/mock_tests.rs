@@ -12,10 +12,11 @@ use std::{
 use bytes::Bytes;
 use rdkafka::{
     mocking::MockCluster,
-    producer::DefaultProducerContext,
+    producer::{BaseRecord, DefaultProducerContext, Producer},
     types::{RDKafkaApiKey as Api, RDKafkaRespErr as Answer},
 };
 
+use super::{delivery::ProducerCallbacks, producer::SessionProducer};
 use crate::{
     engine::{
         Commit, CommitError, EngineError, GroupSpec, Member, Polled, TopicPartition,
@@ -105,6 +106,26 @@ async fn what_may_work_later_is_repeated_until_it_does() {
     ] {
         mock.fail(api, &[answer, answer]);
         try_commit(&mut member, 1).await.unwrap();
+    }
+}
+
+/// One that is made anew for every transaction halves the throughput.
+#[test]
+fn a_producer_is_not_made_anew_where_its_connections_stay() {
+    let mock = Mock::new();
+    let servers = mock.cluster.bootstrap_servers();
+    let clients = Clients::new(&servers, mock.config.clone(), 1 << 20).unwrap();
+    let mut own = clients.producer_settings();
+    own.extend(clients.transactional_settings("t"));
+    let context = ProducerCallbacks { engine: clients.context("test"), own: Arc::default() };
+    let producer: SessionProducer = clients.create(&own, context).unwrap();
+    producer.init_transactions(PATIENCE).unwrap();
+    for _ in 0..20 {
+        producer.begin_transaction().unwrap();
+        let record = BaseRecord::<[u8], [u8]>::to("output").payload(&b"x"[..]).partition(0);
+        producer.send(record).unwrap();
+        producer.commit_transaction(PATIENCE).unwrap();
+        assert!(!producer.context().engine.has_lost_connection());
     }
 }
 
