@@ -144,6 +144,7 @@ impl<S: Stage> Driver<S> {
             };
             if matches!(event, Event::Polled(_)) {
                 self.last_poll = Instant::now();
+                self.commits.note_polled();
             }
             match event {
                 Event::Shutdown => return self.drain().await,

@@ -16,6 +16,7 @@ use hephaestus_pipeline::{
         Polled, StateReader, TopicInfo, TopicPartition, TopicSpec,
     },
     record::{NewRecord, Record},
+    runtime::StageConfig,
 };
 use tokio::sync::Semaphore;
 
@@ -28,16 +29,26 @@ type Hook = Arc<dyn Fn() -> BoxFuture<'static, Result<(), CommitError>> + Send +
 struct Hooked {
     inner: Arc<dyn Engine>,
     hook: Hook,
+    /// Polls of its members that were begun.
+    polls: Arc<AtomicU32>,
+}
+
+impl Hooked {
+    fn new(bench: &Bench, hook: Hook) -> Self {
+        Self { inner: bench.engine.clone(), hook, polls: Arc::default() }
+    }
 }
 
 struct HookedMember {
     inner: Box<dyn Member>,
     hook: Hook,
+    polls: Arc<AtomicU32>,
 }
 
 #[async_trait]
 impl Member for HookedMember {
     async fn poll(&mut self, wait: Duration, max_bytes: usize) -> Result<Polled, EngineError> {
+        self.polls.fetch_add(1, Ordering::SeqCst);
         self.inner.poll(wait, max_bytes).await
     }
 
@@ -75,7 +86,8 @@ impl Engine for Hooked {
 
     async fn join(&self, group: GroupSpec) -> Result<Box<dyn Member>, EngineError> {
         let inner = self.inner.join(group).await?;
-        Ok(Box::new(HookedMember { inner, hook: self.hook.clone() }))
+        let (hook, polls) = (self.hook.clone(), self.polls.clone());
+        Ok(Box::new(HookedMember { inner, hook, polls }))
     }
 
     async fn close(&self) -> Result<(), EngineError> {
@@ -142,12 +154,36 @@ async fn a_commit_that_is_refused_is_made_later_and_once() {
         };
         Box::pin(std::future::ready(refused))
     });
-    let hooked = Hooked { inner: bench.engine.clone(), hook };
+    let hooked = Hooked::new(&bench, hook);
     let running = bench.start_with(Arc::new(Numberer::default()), Arc::new(hooked), config());
     bench.wait_for("out", 2).await;
     running.drain().await;
     assert!(commits.load(Ordering::SeqCst) > 3, "every refusal was met");
     assert_eq!(bench.written().await["k"], ["one#1", "two#2"]);
+}
+
+/// As where partitions moved: what was lost is told by a poll, and a commit that claims it is refused until then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fenced_commit_waits_for_a_poll_though_the_session_is_full() {
+    let bench = Bench::new().await;
+    let (polls, fenced_at) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let counted = polls.clone();
+    let refusals = AtomicU32::new(0);
+    let hook: Hook = Arc::new(move || {
+        let now = counted.load(Ordering::SeqCst);
+        let first = fenced_at.compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
+        let is_told = first.is_err_and(|fenced_at| now > fenced_at);
+        let outcome = if is_told { Ok(()) } else { Err(CommitError::Fenced) };
+        // Who asks without end and never polls is stopped here.
+        assert!(is_told || refusals.fetch_add(1, Ordering::SeqCst) < 1_000, "it does not poll");
+        Box::pin(std::future::ready(outcome))
+    });
+    let hooked = Hooked { polls, ..Hooked::new(&bench, hook) };
+    let full = StageConfig { max_in_flight_bytes: 1, ..config() };
+    let running = bench.start_with(Arc::new(Numberer::default()), Arc::new(hooked), full);
+    bench.send(&[("k", "one")]).await;
+    bench.wait_for("out", 1).await;
+    running.drain().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,7 +199,7 @@ async fn work_goes_on_while_a_commit_is_under_way_and_order_is_kept() {
             Ok(())
         })
     });
-    let hooked = Hooked { inner: bench.engine.clone(), hook };
+    let hooked = Hooked::new(&bench, hook);
     let stage = Arc::new(Numberer::default());
     let running = bench.start_with(stage.clone(), Arc::new(hooked), config());
     bench.send(&[("k", "one")]).await;

@@ -33,6 +33,8 @@ pub(super) struct Commits {
     due: Option<Instant>,
     /// Not before: the engine was unavailable.
     not_before: Option<Instant>,
+    /// Not before a poll has told what was lost: until then the same commit would be refused again.
+    is_fenced: bool,
     delays: Option<Delays>,
     under_way: Option<UnderWay>,
 }
@@ -70,6 +72,11 @@ impl Commits {
         }
     }
 
+    /// Notes that a poll has ended, which tells first of what was lost.
+    pub(super) fn note_polled(&mut self) {
+        self.is_fenced = false;
+    }
+
     /// Whether no commit takes its time.
     pub(super) fn is_prompt(&self, now: Instant) -> bool {
         let started = self.under_way.as_ref().map(|commit| commit.started);
@@ -95,7 +102,8 @@ impl<S: Stage> Driver<S> {
 
     fn commit_is_due(&self, now: Instant) -> bool {
         let Some(due) = self.commits.due else { return false };
-        if self.commits.under_way.is_some() || self.commits.not_before.is_some_and(|at| now < at) {
+        let is_early = self.commits.not_before.is_some_and(|at| now < at);
+        if self.commits.under_way.is_some() || self.commits.is_fenced || is_early {
             return false;
         }
         let has_caught_up = self.is_idle() && now >= self.lull_ends();
@@ -189,6 +197,7 @@ impl<S: Stage> Driver<S> {
                 // The next polls say what was lost; the rest is committed without it.
                 events::CommitFenced.emit(&self.metrics);
                 self.commits.note_finished(now, self.config.commit_interval);
+                self.commits.is_fenced = true;
                 Ok(Ended::Fenced)
             }
             Err(CommitError::Engine(EngineError::Unavailable(message))) => {
