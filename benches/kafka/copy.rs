@@ -29,8 +29,6 @@ pub(crate) const COPIES: &str = "copies";
 pub(crate) const DEAD_LETTERS: &str = "copy-dead-letters";
 /// First argument with which this program runs the stage.
 pub(crate) const ARGUMENT: &str = "copying-stage";
-/// What the program lets a stage have in flight on Kafka, in bytes.
-const IN_FLIGHT: usize = 64 << 20;
 /// Largest record.
 const MAX_RECORD: usize = 1 << 20;
 
@@ -112,7 +110,7 @@ pub(crate) async fn run(servers: &str, settings: &[String]) {
     let defaults = StageConfig::default();
     let config = StageConfig {
         commit_interval: std::time::Duration::from_millis(100),
-        max_in_flight_bytes: IN_FLIGHT / sessions,
+        max_in_flight_bytes: defaults.max_in_flight_bytes / sessions,
         poll_bytes: defaults.poll_bytes / sessions,
         sessions,
         ..defaults
