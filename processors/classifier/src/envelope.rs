@@ -1,4 +1,5 @@
-//! What collectors wrap around a line: container runtimes, journald, Vector, Fluent Bit, Filebeat.
+//! What collectors wrap around a line: container runtimes, journald, Vector, Fluent Bit, Filebeat, the OpenTelemetry
+//! Collector where it writes bodies alone.
 //! Promises: told by its own marks alone; the line inside is read as if it had come by itself.
 
 use std::borrow::Cow;
@@ -100,6 +101,12 @@ pub(crate) fn open(line: &str, reference: i64) -> Option<Opened<'_>> {
     let bytes = line.as_bytes();
     match at(bytes, 0) {
         b'0'..=b'9' if at(bytes, 4) == b'-' => runtime_interface(line, reference),
+        // The Collector's Kafka exporter with the encoding `raw`: a body that is text, as JSON.
+        b'"' if line.ends_with('"') => Some(Opened {
+            text: Cow::Owned(serde_json::from_str(line).ok()?),
+            is_partial: false,
+            envelope: Envelope::default(),
+        }),
         b'{' if is_marked(line) => {
             let Value::Object(object) = serde_json::from_str(line).ok()? else { return None };
             journal(&object, reference)

@@ -114,6 +114,22 @@ fn every_collector_s_envelope_is_opened() {
 }
 
 #[test]
+fn a_body_alone_is_read_as_the_line_that_it_is() {
+    let raw = |line: &str| json!(line).to_string();
+    let text = "2024-01-01T10:00:05Z ERROR [main] c.a.Shop - no \"stock\" of <7>";
+    let trace = "Traceback (most recent call last):\n  File \"a.py\", line 3, in f\nKeyError: 'a'";
+    // Go's encoder writes what HTML takes for a tag as escapes.
+    let escaped = raw(text).replace('<', "\\u003c").replace('>', "\\u003e");
+    let quoted = r#""bare" words "and quotes""#;
+    let events = events(&[escaped, quoted.to_owned(), raw(trace)]);
+    let [line, plain, failure] = <[ClassifiedLog; 3]>::try_from(events).unwrap();
+    assert_eq!((line.message.as_str(), line.severity), ("no \"stock\" of <7>", Severity::Error));
+    assert_eq!(line.timestamp, TEN + 5_000_000);
+    assert_eq!(failure.exception.unwrap().type_name, "KeyError");
+    assert_eq!(plain.message, quoted, "what only begins and ends so is no string of JSON");
+}
+
+#[test]
 fn what_a_collector_knows_is_kept() {
     let line = json!({"MESSAGE": "out of memory", "PRIORITY": "2", "SYSLOG_IDENTIFIER": "cart",
         "_HOSTNAME": "h1", "_PID": "77", "__REALTIME_TIMESTAMP": "1704103200000000"});
