@@ -90,6 +90,16 @@ impl Observer {
 
     /// The ends of the partitions of some topics.
     pub(crate) fn ends(&mut self, topics: &[&str]) -> KafkaResult<Vec<Ends>> {
+        let ends = self.ask_for_ends(topics);
+        if ends.is_err() {
+            // What a client has learnt of a topic while a broker was away can stay wrong for minutes.
+            self.committed = consumer(&self.bootstrap_servers, "read_committed");
+            self.uncommitted = consumer(&self.bootstrap_servers, "read_uncommitted");
+        }
+        ends
+    }
+
+    fn ask_for_ends(&mut self, topics: &[&str]) -> KafkaResult<Vec<Ends>> {
         let mut ends = Vec::new();
         for topic in topics {
             for partition in 0..self.partitions(topic)? {
