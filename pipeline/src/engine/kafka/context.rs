@@ -6,7 +6,7 @@ use std::{
     ops::Deref,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -17,6 +17,7 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     consumer::ConsumerContext,
     error::{KafkaError, RDKafkaErrorCode},
+    producer::{BaseProducer, Producer as _, ProducerContext},
 };
 
 use super::oauth::TokenSource;
@@ -78,6 +79,8 @@ pub(crate) struct EngineContext {
     /// The configuration asks for debug lines.
     wants_debug: bool,
     has_lost_connection: AtomicBool,
+    /// Lines and errors that were told.
+    told: AtomicU64,
     said: Mutex<Said>,
 }
 
@@ -102,14 +105,9 @@ impl EngineContext {
             tokens,
             wants_debug,
             has_lost_connection: AtomicBool::new(false),
+            told: AtomicU64::new(0),
             said: Mutex::default(),
         }
-    }
-
-    /// Whether a connection of the client ended, so that a request may still lie in the network which was sent again since.
-    /// For clients that are made with [`CONNECTION_LINES`].
-    pub(crate) fn has_lost_connection(&self) -> bool {
-        self.has_lost_connection.load(Ordering::Acquire)
     }
 
     /// What went wrong last on the way to the brokers.
@@ -147,13 +145,13 @@ impl ClientContext for EngineContext {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.told.fetch_add(1, Ordering::Relaxed);
         // Settings are given to every client; librdkafka tells each which are not for it.
         let is_noise = facility == "CONFWARN" && line.contains("will be ignored by this");
         // Debug lines come only where the setting `debug` asks for them, all of them.
         let is_debug = matches!(level, RDKafkaLogLevel::Debug);
         let is_end = ENDS.contains(&facility);
         if is_end && !HARMLESS.iter().any(|words| line.contains(words)) {
-            // On librdkafka's own thread, before it sends on another connection what was sent on this one.
             self.has_lost_connection.store(true, Ordering::Release);
         }
         let is_wanted = if is_debug { self.wants_debug } else { self.may_speak() };
@@ -180,6 +178,7 @@ impl ClientContext for EngineContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.told.fetch_add(1, Ordering::Relaxed);
         let code = error.rdkafka_error_code();
         // The end of a partition is no error, though it is told as one.
         if code == Some(RDKafkaErrorCode::PartitionEOF) {
@@ -219,6 +218,25 @@ impl ClientContext for EngineContext {
 pub(crate) struct Callbacks<T> {
     pub(crate) engine: EngineContext,
     pub(crate) own: T,
+}
+
+/// Whether a connection of a producer ended, so that a request may still lie in the network which was sent again since.
+/// For producers that are made with [`CONNECTION_LINES`].
+///
+/// librdkafka says so before it sends on another connection what was sent on this one; what it says lies in the producer's
+/// queue, of which a poll takes one piece. All that was said so far is taken.
+pub(crate) fn has_lost_connection<T>(producer: &BaseProducer<Callbacks<T>>) -> bool
+where
+    Callbacks<T>: ProducerContext,
+{
+    let context = &producer.context().engine;
+    loop {
+        let told = context.told.load(Ordering::Relaxed);
+        producer.poll(Duration::ZERO);
+        if context.told.load(Ordering::Relaxed) == told {
+            return context.has_lost_connection.load(Ordering::Acquire);
+        }
+    }
 }
 
 impl<T> Deref for Callbacks<T> {
@@ -291,9 +309,9 @@ mod tests {
         let known = "localhost:9092/bootstrap: Decommissioning this broker (after 17ms in state UP) (_DESTROY_BROKER)";
         context.log(RDKafkaLogLevel::Debug, "FAIL", known);
         context.log(RDKafkaLogLevel::Debug, "STATE", "Broker changed state UP -> DOWN");
-        assert!(!context.has_lost_connection());
+        assert!(!context.has_lost_connection.load(Ordering::Acquire));
         let lost = "localhost:9092/1: Disconnected (after 4711ms in state UP) (_TRANSPORT): identical to last error: error log suppressed";
         context.log(RDKafkaLogLevel::Debug, "FAIL", lost);
-        assert!(context.has_lost_connection());
+        assert!(context.has_lost_connection.load(Ordering::Acquire));
     }
 }

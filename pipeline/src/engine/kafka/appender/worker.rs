@@ -22,7 +22,7 @@ use crate::{
         kafka::{
             clients::Clients,
             cluster::{Cluster, Edge},
-            context::Callbacks,
+            context::{Callbacks, has_lost_connection},
             error::{Trouble, classify, classify_code},
             message::{signed, to_headers},
         },
@@ -305,7 +305,7 @@ impl Worker {
         match sent.and_then(|places| self.commit(&producer, places)) {
             Ok(places) => {
                 // A request that comes late would end the next transaction, half made: see `Session::prepare`.
-                let may_go_on = !producer.context().engine.has_lost_connection();
+                let may_go_on = !has_lost_connection(&producer);
                 self.producer = may_go_on.then_some(producer);
                 Ok(places)
             }

@@ -28,6 +28,7 @@ use crate::{
         EngineError, Records, TopicPartition,
         kafka::{
             clients::Clients,
+            context::has_lost_connection,
             error::{Trouble, classify, classify_code},
             message::{signed, to_headers},
         },
@@ -334,9 +335,8 @@ impl Broker for MemberProducer {
     }
 
     fn has_lost_connection(&self) -> bool {
-        let context = self.producer.as_ref().map(|producer| producer.context());
-        self.transactional_id.is_some()
-            && context.is_some_and(|context| context.engine.has_lost_connection())
+        let producer = self.producer.as_ref().filter(|_| self.transactional_id.is_some());
+        producer.is_some_and(|producer| has_lost_connection(producer))
     }
 
     fn snapshot(&mut self) -> Result<(), Trouble> {
