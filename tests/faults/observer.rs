@@ -28,10 +28,11 @@ pub(crate) struct Observer {
 impl Observer {
     /// Has read nothing yet.
     pub(crate) fn new(bootstrap_servers: &str) -> Self {
+        let (committed, uncommitted) = consumers(bootstrap_servers);
         Self {
             bootstrap_servers: bootstrap_servers.to_owned(),
-            committed: consumer(bootstrap_servers, "read_committed"),
-            uncommitted: consumer(bootstrap_servers, "read_uncommitted"),
+            committed,
+            uncommitted,
             next: HashMap::new(),
             partitions: HashMap::new(),
         }
@@ -93,8 +94,7 @@ impl Observer {
         let ends = self.ask_for_ends(topics);
         if ends.is_err() {
             // What a client has learnt of a topic while a broker was away can stay wrong for minutes.
-            self.committed = consumer(&self.bootstrap_servers, "read_committed");
-            self.uncommitted = consumer(&self.bootstrap_servers, "read_uncommitted");
+            (self.committed, self.uncommitted) = consumers(&self.bootstrap_servers);
         }
         ends
     }
@@ -120,6 +120,12 @@ impl Observer {
         let members = list.groups().iter().flat_map(GroupInfo::members);
         Ok(members.map(|member| member.id().to_owned()).collect())
     }
+}
+
+/// One that sees what is committed, and one that sees everything.
+fn consumers(bootstrap_servers: &str) -> (BaseConsumer, BaseConsumer) {
+    let of = |isolation| consumer(bootstrap_servers, isolation);
+    (of("read_committed"), of("read_uncommitted"))
 }
 
 fn consumer(bootstrap_servers: &str, isolation: &str) -> BaseConsumer {
