@@ -79,7 +79,7 @@ pub(crate) struct EngineContext {
     /// The configuration asks for debug lines.
     wants_debug: bool,
     has_lost_connection: AtomicBool,
-    /// Lines and errors that were told.
+    /// Lines, errors and questions for a token that were taken from the client's queue.
     told: AtomicU64,
     said: Mutex<Said>,
 }
@@ -203,6 +203,7 @@ impl ClientContext for EngineContext {
     fn stats(&self, _: Statistics) {}
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.told.fetch_add(1, Ordering::Relaxed);
         let Some(tokens) = &self.tokens else {
             return Err("no endpoint for tokens is configured".into());
         };
