@@ -124,6 +124,11 @@ impl Drop for Up {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking()
+            && let Some(Ok(said)) = self.stderr.take().map(std::thread::JoinHandle::join)
+        {
+            eprintln!("{said}");
+        }
     }
 }
 
@@ -218,9 +223,13 @@ const BEHIND: [(&str, &[&str]); 3] = [
 /// Waits until the stages behind the classifier have handled all that there is.
 pub(crate) async fn settled(log: &Arc<dyn Log>) {
     for (stage, topics) in BEHIND {
-        let started = Instant::now();
+        let mut last = (0, Instant::now());
         loop {
             let offsets = log.group_offsets(stage).await.unwrap();
+            let handled: u64 = offsets.iter().map(|offset| offset.next).sum();
+            if handled > last.0 {
+                last = (handled, Instant::now());
+            }
             let is_done = |record: &Record| {
                 offsets.iter().any(|offset| {
                     *offset.partition.topic == *record.topic
@@ -235,7 +244,7 @@ pub(crate) async fn settled(log: &Arc<dyn Log>) {
             if is_settled {
                 break;
             }
-            assert!(started.elapsed() < PATIENCE, "{stage} {offsets:?}");
+            assert!(last.1.elapsed() < PATIENCE, "{stage} {offsets:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Promises: nothing but objects and that one branch is written; a repeat finds what is there.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use async_trait::async_trait;
 use git2::{ErrorCode, FileMode, Oid, Signature, Time, build::TreeUpdateBuilder};
@@ -23,6 +23,8 @@ use crate::{
 pub const MAX_SEARCHED_COMMITS: usize = 500;
 /// Branches that are searched for a change.
 pub const MAX_SEARCHED_BRANCHES: usize = 10_000;
+/// Age from which the lock of a change's branch has no owner any more: to make a branch takes milliseconds.
+const STALE_LOCK: Duration = Duration::from_secs(10);
 /// Permissions that git writes for an executable file.
 const MODE_EXECUTABLE: i32 = 0o100_755;
 
@@ -92,7 +94,14 @@ impl LocalHost {
         let commit = self.commit(&repository, change)?;
         let reference = format!("refs/heads/{}", change.branch);
         let log = format!("hephaestus: open change {}", change.id);
-        match repository.reference(&reference, commit, false, &log) {
+        let make = || repository.reference(&reference, commit, false, &log);
+        let mut made = make();
+        if matches!(&made, Err(error) if error.code() == ErrorCode::Locked)
+            && remove_stale_lock(&repository, &reference)
+        {
+            made = make();
+        }
+        match made {
             Ok(_) => Ok(opened(&change.branch, commit)),
             Err(error) if error.code() == ErrorCode::Exists => {
                 self.existing(&repository, change, commit, &error)
@@ -229,6 +238,15 @@ fn joined<T>(result: Result<Result<T, HostError>, tokio::task::JoinError>) -> Re
         let reason = format!("the thread at the repository ended early: {error}");
         Err(HostError::Retry { reason, after: None })
     })
+}
+
+/// Removes the lock that a process left on a branch when it was killed: git itself would refuse the branch for ever.
+/// The branch is one change's own, and whoever makes it writes the same commit, so that a race over the lock harms none.
+fn remove_stale_lock(repository: &git2::Repository, reference: &str) -> bool {
+    let lock = repository.commondir().join(format!("{reference}.lock"));
+    let modified = lock.symlink_metadata().and_then(|metadata| metadata.modified());
+    let age = modified.ok().and_then(|modified| modified.elapsed().ok());
+    age.is_some_and(|age| age >= STALE_LOCK) && std::fs::remove_file(&lock).is_ok()
 }
 
 fn opened(branch: &str, commit: Oid) -> OpenedChange {

@@ -3,7 +3,13 @@
 
 mod common;
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Barrier};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    sync::Barrier,
+    time::{Duration, SystemTime},
+};
 
 use common::{EXECUTABLE, FILE, SYMBOLIC_LINK, Sample};
 use git2::Oid;
@@ -106,6 +112,23 @@ fn head_index_and_a_dirty_working_tree_are_untouched() {
     let opened = host(&sample).open_blocking(&change(&sample, &[("a.py", b"fixed\n")])).unwrap();
     assert_eq!(sample.blob_at(&opened.commit, "a.py"), b"fixed\n");
     assert_eq!(snapshot(sample.path()), before);
+}
+
+#[test]
+fn a_lock_that_a_killed_process_left_on_the_branch_is_removed_and_a_fresh_one_respected() {
+    let sample = Sample::with(&[("a.py", b"a\n")]);
+    let spec = change(&sample, &[("a.py", b"fixed\n")]);
+    let lock = sample.path().join(format!(".git/refs/heads/{}.lock", spec.branch));
+    fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    let file = fs::File::create(&lock).unwrap();
+    let error = host(&sample).open_blocking(&spec).unwrap_err();
+    assert!(matches!(error, HostError::Retry { .. }), "{error}");
+    assert!(lock.exists(), "another process may be at work");
+
+    file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+    let opened = host(&sample).open_blocking(&spec).unwrap();
+    assert_eq!(sample.blob_at(&opened.commit, "a.py"), b"fixed\n");
+    assert!(!lock.exists());
 }
 
 #[test]
