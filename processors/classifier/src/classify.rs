@@ -13,18 +13,14 @@ use crate::config::ClassifierConfig;
 use crate::envelope::Envelope;
 use crate::exception::{self, Rules};
 use crate::known::{self, Known};
-use crate::mask::{Masker, without_tags};
-use crate::parse::{self, Format, Parsed, Request};
+use crate::mask::Masker;
+use crate::parse::{self, Format, Parsed};
 use crate::rules::{EventRules, Facts};
-use crate::scan::{at, cut, run_end, slice, tail};
-use crate::{culprit, fingerprint, passed, template};
+use crate::scan::{cut, slice, tail};
+use crate::{culprit, fingerprint, passed, route, template};
 
 /// Bytes kept of one attribute.
 const MAX_ATTRIBUTE: usize = 512;
-/// Segments of a path that its route keeps.
-const MAX_SEGMENTS: usize = 6;
-/// Longest segment of a path that is taken for a word.
-const MAX_SEGMENT: usize = 24;
 
 /// An event, classified, and the records it was read from.
 #[derive(Debug, Clone, PartialEq)]
@@ -290,12 +286,14 @@ impl Classifier {
             }
             (None, Some(request)) => {
                 let verdict = |template: &str| self.categories.of_request(template, request.status);
-                known::of_request(failing, verdict, |template| request_template(request, template))
+                known::of_request(failing, verdict, |template| {
+                    route::write_template(request, template);
+                })
             }
             (Some(exception), request) => {
                 let mut template = String::new();
                 match request {
-                    Some(request) => request_template(request, &mut template),
+                    Some(request) => route::write_template(request, &mut template),
                     None => template::template_into(&message, &mut template),
                 }
                 let verdict = self.categories.of_exception(exception);
@@ -337,7 +335,7 @@ impl Classifier {
     ) -> Rc<Known> {
         let route = parsed.request.as_ref().map(|request| {
             let mut text = String::new();
-            route(request, &mut text);
+            route::write(request, &mut text);
             text
         });
         let logger = parsed.attributes.iter().find(|(name, _)| *name == "logger");
@@ -360,6 +358,12 @@ impl Classifier {
                 && (found.exception.type_name.is_empty() || found.exception.type_name == "Error")
             {
                 found.exception.type_name = type_name.to_string();
+            }
+            // A stack of Go's has no message of its own.
+            if found.exception.message.is_empty()
+                && let Some(message) = &parsed.error_message
+            {
+                found.exception.message = cut(message, exception::MAX_MESSAGE).to_owned();
             }
             found.start = usize::MAX;
             return Some(found);
@@ -458,47 +462,8 @@ fn attributes(parsed: &Parsed<'_>, envelope: Option<&Envelope>) -> BTreeMap<Stri
     }
     if let Some(request) = &parsed.request {
         let mut text = String::with_capacity(request.path.len());
-        route(request, &mut text);
+        route::write(request, &mut text);
         attributes.insert("http_route".to_owned(), text);
     }
     attributes
-}
-
-/// Writes `GET /users/<id> 500`: what requests of one kind share.
-fn request_template(request: &Request<'_>, out: &mut String) {
-    out.push_str(cut(request.method, 16));
-    out.push(' ');
-    route(request, out);
-    out.push(' ');
-    let mut status = request.status;
-    let mut digits = [b'0'; 3];
-    for digit in digits.iter_mut().rev() {
-        *digit += (status % 10) as u8;
-        status /= 10;
-    }
-    out.extend(digits.map(char::from));
-}
-
-/// Writes a path with its variable segments masked. What was not found names no route.
-fn route(request: &Request<'_>, out: &mut String) {
-    if request.status == 404 || request.status == 400 {
-        out.push_str("<path>");
-        return;
-    }
-    let path = without_tags(request.path);
-    for (index, segment) in path.split('/').enumerate() {
-        if index > MAX_SEGMENTS {
-            out.push_str("/<path>");
-            break;
-        }
-        if index > 0 {
-            out.push('/');
-        }
-        let bytes = segment.as_bytes();
-        let versioned = at(bytes, 0) == b'v'
-            && bytes.len() <= 3
-            && run_end(bytes, 1, |byte| byte.is_ascii_digit()) == bytes.len();
-        let variable = segment.len() > MAX_SEGMENT || bytes.iter().any(u8::is_ascii_digit);
-        out.push_str(if variable && !versioned { "<id>" } else { segment });
-    }
 }

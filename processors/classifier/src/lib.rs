@@ -17,6 +17,7 @@ mod offline;
 mod otlp;
 mod parse;
 mod passed;
+mod route;
 mod rules;
 mod scan;
 mod severity;

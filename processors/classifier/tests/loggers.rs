@@ -136,6 +136,11 @@ fn exceptions_in_fields_of_their_own_are_found() {
             ("error", 2),
         ),
         (
+            "zerolog",
+            r#"{"level":"error","stack":[{"func":"(*Store).Open","line":"20","source":"store.go"},{"func":"load.func1","line":"24","source":"load.go"},{"func":"main","line":"250","source":"proc.go"},{"func":"goexit","line":"1594","source":"asm_amd64.s"}],"error":"no route","time":1704103200,"message":"failed"}"#,
+            ("error", 4),
+        ),
+        (
             "log4j2 JsonTemplateLayout, ECS",
             r#"{"@timestamp":"2024-01-01T10:00:00.000Z","log.level":"ERROR","message":"failed","error.type":"java.io.IOException","error.message":"x","error.stack_trace":"java.io.IOException: x\n\tat com.acme.A.b(A.java:3)\n"}"#,
             ("java.io.IOException", 1),
@@ -186,6 +191,27 @@ fn exceptions_in_fields_of_their_own_are_found() {
         );
         assert_eq!(event.message, "failed", "{name}");
     }
+}
+
+#[test]
+fn the_stack_of_a_go_logger_has_the_message_of_its_error() {
+    let zap = r#"{"level":"error","ts":1704103200.0,"msg":"failed","error":"no route","stacktrace":"main.pay\n\t/src/pay.go:9\nmain.main\n\t/src/main.go:5"}"#;
+    // zerolog strips the packages of the functions.
+    let zerolog = r#"{"level":"error","stack":[{"func":"(*Store).Open","line":"20","source":"store.go"},{"func":"load.func1","line":"24","source":"load.go"},{"func":"main","line":"250","source":"proc.go"},{"func":"goexit","line":"1594","source":"asm_amd64.s"}],"error":"no route","time":1704103200,"message":"failed"}"#;
+    for line in [zap, zerolog] {
+        assert_eq!(read(line).exception.unwrap().message, "no route", "{line}");
+    }
+    let event = read(zerolog);
+    let frames: Vec<_> = event.exception.as_ref().unwrap().frames.iter().collect();
+    let read_of = |index: usize| {
+        let frame: &hephaestus_schemas::Frame = frames[index];
+        (frame.module.as_deref(), frame.function.as_deref().unwrap(), frame.line, frame.in_app)
+    };
+    assert_eq!(read_of(0), (None, "(*Store).Open", Some(20), true));
+    assert_eq!(read_of(1), (None, "load.func1", Some(24), true));
+    assert_eq!(read_of(2), (Some("runtime"), "runtime.main", Some(250), false));
+    assert_eq!(read_of(3), (Some("runtime"), "runtime.goexit", Some(1594), false));
+    assert_eq!(event.culprits[0].file.as_deref(), Some("store.go"));
 }
 
 #[test]

@@ -17,11 +17,11 @@ pub(super) fn find(text: &str) -> Option<Found> {
         let line_start = offset;
         offset += line.len() + 1;
         let place = lines.peek().and_then(|next| place(next));
-        if let Some((file, number)) = place.filter(|_| is_function(line)) {
+        if let Some((file, number)) = place.filter(|_| is_function(line) || is_bare(line)) {
             offset += lines.next().map_or(0, |next| next.len() + 1);
             if open.frames.len() < MAX_FRAMES {
                 open.frames.push(Frame {
-                    module: Some(go::package(line).to_owned()),
+                    module: (!is_bare(line)).then(|| go::package(line).to_owned()),
                     function: Some(line.to_owned()),
                     file: Some(file.to_owned()),
                     line: Some(number),
@@ -68,16 +68,31 @@ impl Open {
 
 /// Whether a line is the name of a function and nothing else: `github.com/acme/shop.(*Store).Open`.
 pub(crate) fn is_function(line: &str) -> bool {
+    // Most lines end here, at their first space.
+    at(line.as_bytes(), 0).is_ascii_lowercase() && is_name(line) && line.contains('.')
+}
+
+/// Whether it is one without its package: `open`, `(*Store).Open`, `Open.func1`.
+fn is_bare(line: &str) -> bool {
+    let is_closure = |rest: &str| rest.strip_prefix("func").is_some_and(starts_with_digit);
+    let has_package = match line.split_once('.') {
+        Some((first, rest)) => at(first.as_bytes(), 0).is_ascii_lowercase() && !is_closure(rest),
+        None => false,
+    };
+    !has_package && is_name(line)
+}
+
+fn is_name(line: &str) -> bool {
     let bytes = line.as_bytes();
-    let is_name = |byte: u8| {
+    let is_part = |byte: u8| {
         byte.is_ascii_alphanumeric()
             || matches!(byte, b'.' | b'/' | b'_' | b'-' | b'(' | b')' | b'*' | b'~' | b'%')
     };
-    // Most lines end here, at their first space.
-    at(bytes, 0).is_ascii_lowercase()
-        && run_end(bytes, 0, is_name) == bytes.len()
-        && bytes.contains(&b'.')
-        && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
+    run_end(bytes, 0, is_part) == bytes.len() && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
+}
+
+fn starts_with_digit(text: &str) -> bool {
+    at(text.as_bytes(), 0).is_ascii_digit()
 }
 
 /// `\t/src/store.go:12`.

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use hephaestus_schemas::Severity;
 use serde_json::{Map, Value};
 
-use super::{Format, Parsed, structlog};
+use super::{Format, Parsed, structlog, zerolog};
 use crate::{severity, time};
 
 /// How deep objects are looked into: `error.stack_trace`, `log.origin.file` …
@@ -189,8 +189,8 @@ impl Fields {
     }
 
     fn stack_of(&mut self, items: &[Value]) {
-        if let Some(traceback) = structlog::traceback(items) {
-            self.stack.get_or_insert(traceback);
+        if let Some(stack) = structlog::traceback(items).or_else(|| zerolog::stack(items)) {
+            self.stack.get_or_insert(stack);
             return;
         }
         let lines: Vec<&str> = items.iter().filter_map(Value::as_str).collect();

@@ -8,6 +8,7 @@ pub(crate) mod logcat;
 mod logfmt;
 mod structlog;
 mod syslog;
+mod zerolog;
 
 use std::borrow::Cow;
 
