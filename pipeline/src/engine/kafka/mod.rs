@@ -6,6 +6,8 @@ mod admin;
 mod appender;
 mod clients;
 mod cluster;
+#[cfg(test)]
+mod connect_tests;
 mod context;
 mod error;
 mod groups;
@@ -49,6 +51,8 @@ use crate::{
 
 /// How long [`Engine::close`] waits for librdkafka; what hangs then ends with the process.
 const CLOSE_BOUND: Duration = Duration::from_secs(10);
+/// How long a cluster that answers may take to begin transactions: one that is new makes the topic of them first.
+const TRANSACTIONS_PATIENCE: Duration = Duration::from_secs(3);
 /// Bytes that are looked through for the first record of a time; beyond, an earlier offset is given.
 const SCANNED_FOR_TIME: usize = 64 << 20;
 const SCAN_PAGE: usize = 1 << 20;
@@ -66,8 +70,8 @@ pub struct KafkaEngine {
 }
 
 impl KafkaEngine {
-    /// Connects, and checks that a broker answers within `kafka.request_timeout`, and that it knows transactions where
-    /// delivery is exactly-once. Records are at most `max_record_bytes` large: key, value and headers.
+    /// Connects, and checks that a broker answers within `kafka.request_timeout`, and, as far as it tells soon, that it
+    /// knows transactions where delivery is exactly-once. Records are at most `max_record_bytes` large: key, value and headers.
     ///
     /// # Errors
     /// Fatal where the configuration cannot work, unavailable where no broker answers.
@@ -115,17 +119,16 @@ impl KafkaEngine {
         if !self.clients.is_exactly_once() {
             return Ok(());
         }
-        match self.appender.prepare().await {
-            Err(EngineError::Fatal(message)) if message.contains("know no transactions") => {
-                Err(EngineError::Fatal(message))
+        match tokio::time::timeout(TRANSACTIONS_PATIENCE, self.appender.prepare()).await {
+            Ok(Err(EngineError::Fatal(message))) if message.contains("know no transactions") => {
+                return Err(EngineError::Fatal(message));
             }
             // Who only reads need not be allowed to write; who writes is told then.
-            Err(error) => {
-                tracing::debug!(%error, "cannot write yet");
-                Ok(())
-            }
-            Ok(()) => Ok(()),
+            Ok(Err(error)) => tracing::debug!(%error, "cannot write yet"),
+            Err(_) => tracing::debug!("the cluster is not ready for transactions yet"),
+            Ok(Ok(())) => {}
         }
+        Ok(())
     }
 
     /// Id of the cluster.
