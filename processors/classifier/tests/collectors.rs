@@ -398,3 +398,44 @@ fn a_trace_that_lost_its_indentation_is_one_event() {
     assert_eq!((exception.frames.len(), exception.cause.unwrap().frames.len()), (2, 1));
     assert_eq!((failure.message.as_str(), next.message.as_str()), ("no stock", "next"));
 }
+
+#[test]
+fn a_panic_that_lost_its_indentation_is_one_event() {
+    let go = [
+        "panic: runtime error: index out of range [5] with length 3",
+        "",
+        "goroutine 1 [running]:",
+        "main.pick(...)",
+        "/srv/app/main.go:9",
+        "main.main()",
+        "/srv/app/main.go:5 +0x1d",
+        "exit status 2",
+        "2024/01/01 10:00:03 next",
+    ];
+    let rust = [
+        "thread 'main' (7) panicked at src/pay.rs:9:5:",
+        "no stock",
+        "stack backtrace:",
+        "0: rust_begin_unwind",
+        "at /rustc/05f9846f8/library/std/src/panicking.rs:697:5",
+        "1: core::panicking::panic_fmt",
+        "at /rustc/05f9846f8/library/core/src/panicking.rs:75:14",
+        "2: shop::pay",
+        "at ./src/pay.rs:9:5",
+        "3: shop::main",
+        "at ./src/main.rs:3:1",
+        "note: Some details are omitted, run with `RUST_BACKTRACE=full` for a verbose backtrace.",
+        "2024-01-01T10:00:03Z INFO next",
+    ];
+    let cases: [(&[&str], &str, [i32; 2]); 2] =
+        [(&go, "index out of range", [9, 5]), (&rust, "no stock", [9, 3])];
+    for (printed, message, lines) in cases {
+        let printed: Vec<String> = printed.iter().map(|line| (*line).to_owned()).collect();
+        let [failure, next] = <[ClassifiedLog; 2]>::try_from(events(&printed)).unwrap();
+        let exception = failure.exception.unwrap();
+        assert!(exception.message.contains(message), "{exception:?}");
+        let found: Vec<i32> = exception.frames.iter().map(|frame| frame.line.unwrap()).collect();
+        assert_eq!(found, lines);
+        assert_eq!(next.message, "next");
+    }
+}

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Assembled, Line};
 use crate::exception::{
     go, header, is_divider, is_exception_name, is_gecko_frame, is_go_function, is_php_part,
-    is_php_uncaught, is_ruby_frame, is_ruby_head, opens_php_stack, pytest_title,
+    is_php_uncaught, is_ruby_frame, is_ruby_head, opens_php_stack, pytest_title, rust,
 };
 use crate::parse::{self, Access};
 use crate::scan::{at, contains};
@@ -144,7 +144,12 @@ fn decide(pending: &Assembled, line: &str, waiting: bool) -> Decision {
         {
             Decision::Join(Shape::PythonEnd, false)
         }
-        Shape::GoPanic | Shape::GoDump if is_go_line(line, shape) => keep,
+        Shape::GoPanic | Shape::GoDump
+            if is_go_line(line, shape) || is_unindented_place(pending, line) =>
+        {
+            keep
+        }
+        Shape::Rust if is_unindented_frame(pending, line) => keep,
         Shape::Rust if !is_headed(line) && !opens_other(line) => {
             if pending.expects {
                 Decision::Join(Shape::Rust, false)
@@ -330,13 +335,29 @@ fn indented_line(pending: &Assembled, text: &str, waiting: bool) -> Decision {
 
 /// A part of a Python traceback whose indentation a collector took off: a frame, the source behind it, or marks below.
 fn is_unindented_part(pending: &Assembled, line: &str) -> bool {
-    let last = pending.text.rsplit('\n').next().unwrap_or("");
+    let last = last_line(pending);
     is_python_frame(line)
         || line.bytes().all(|byte| matches!(byte, b'^' | b'~' | b' '))
         || line.starts_with("[Previous line repeated ")
         || (is_python_frame(last)
             && !header(line).is_some_and(|found| is_exception_name(found.type_name))
             && !is_headed(line))
+}
+
+/// The place of the call before it in a goroutine, `/srv/main.go:9 +0x1d`, whose indentation a collector took off.
+fn is_unindented_place(pending: &Assembled, line: &str) -> bool {
+    let last = last_line(pending);
+    (last.starts_with("created by ") || go::call(last).is_some()) && go::place(line).is_some()
+}
+
+/// A frame of a Rust panic's backtrace, `3: shop::pay`, or its place, `at ./src/pay.rs:9:5`, without their indentation.
+fn is_unindented_frame(pending: &Assembled, line: &str) -> bool {
+    let last = last_line(pending).trim_start();
+    let behind_frame = rust::is_frame(last);
+    let follows = last.eq_ignore_ascii_case("stack backtrace:")
+        || behind_frame
+        || last.starts_with("at ") && contains(&pending.text, "stack backtrace:");
+    follows && (rust::is_frame(line) || (behind_frame && line.starts_with("at ")))
 }
 
 /// `File "x.py", line 3, in f`.
@@ -415,6 +436,10 @@ fn closes_document(pending: &Assembled, line: &str) -> bool {
     let is_opener = |byte: u8| matches!(byte, b'{' | b'[');
     let opened = || is_opener(at(pending.text.as_bytes(), 0)) || contains(first_line(pending), "{");
     closes && pending.lines > 1 && opened()
+}
+
+fn last_line(pending: &Assembled) -> &str {
+    pending.text.rsplit('\n').next().unwrap_or("")
 }
 
 fn first_line(pending: &Assembled) -> &str {

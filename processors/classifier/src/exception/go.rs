@@ -314,7 +314,7 @@ pub(crate) fn call(line: &str) -> Option<&str> {
 }
 
 /// `\t/path/file.go:12 +0x3d`.
-fn place(line: &str) -> Option<(&str, i32)> {
+pub(crate) fn place(line: &str) -> Option<(&str, i32)> {
     let trimmed = line.trim();
     let path = match trimmed.rsplit_once(" +0x") {
         Some((path, _)) => path,

@@ -15,7 +15,7 @@ mod pytest;
 mod python;
 mod report;
 mod ruby;
-mod rust;
+pub(crate) mod rust;
 mod swift;
 
 pub use class::is_test;

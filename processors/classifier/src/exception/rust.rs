@@ -98,6 +98,12 @@ pub(super) fn backtrace_line(line: &str, frames: &mut Vec<Frame>) {
     frames.push(Frame { function: Some(name.trim().to_owned()), module, ..Frame::default() });
 }
 
+/// `3: shop::pay`: a frame of a backtrace.
+pub(crate) fn is_frame(line: &str) -> bool {
+    let digits = run_end(line.as_bytes(), 0, |byte| byte.is_ascii_digit());
+    digits > 0 && tail(line, digits).strip_prefix(": ").is_some_and(|name| !name.is_empty())
+}
+
 /// The frames of the panic itself are not where it was raised.
 fn drop_machinery(frames: &mut Vec<Frame>) {
     let raised = frames.iter().rposition(|frame| {
