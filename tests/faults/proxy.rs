@@ -68,7 +68,8 @@ impl fmt::Display for Mode {
     }
 }
 
-/// A mode, and the connections it is for: every one whose number is a multiple of `every`.
+/// A mode, and what it is for: every connection whose number is a multiple of `every`, and of requests that come late
+/// every so many, since a kind of request may have few connections, which stay.
 #[derive(Debug, Clone, Copy)]
 struct Setting {
     mode: Mode,
@@ -79,7 +80,11 @@ struct Setting {
 
 impl Setting {
     fn of(self, number: u64) -> Mode {
-        if number.is_multiple_of(self.every.max(1)) { self.mode } else { Mode::Pass }
+        if matches!(self.mode, Mode::Late(_)) || number.is_multiple_of(self.every.max(1)) {
+            self.mode
+        } else {
+            Mode::Pass
+        }
     }
 }
 
@@ -112,6 +117,8 @@ struct Counters {
     held: AtomicU64,
     lost: AtomicU64,
     reset: AtomicU64,
+    /// Requests of the kind that comes late, those that passed too.
+    met: AtomicU64,
     kept: AtomicU64,
     late: AtomicU64,
 }
@@ -145,7 +152,7 @@ impl Proxy {
         self.address
     }
 
-    /// Does something to every `every`th connection, those that are open and those to come.
+    /// Does something to every `every`th connection, those that are open and those to come, or to every so many requests.
     pub(crate) fn set(&self, mode: Mode, every: u64) {
         self.setting.send_modify(|setting| (setting.mode, setting.every) = (mode, every));
     }
@@ -284,6 +291,12 @@ impl Connection {
         }
     }
 
+    /// Whether this is one of the requests that come late.
+    fn is_turn(&self) -> bool {
+        let every = self.setting.borrow().every.max(1);
+        self.counters.met.fetch_add(1, Ordering::Relaxed).is_multiple_of(every)
+    }
+
     /// Whether what comes in a direction is lost now.
     fn is_lossy(&self, mode: Mode, direction: Direction) -> bool {
         match mode {
@@ -335,7 +348,9 @@ impl Connection {
                         // The end of the stream is lost too.
                         changed(&mut setting).await;
                     }
-                    Mode::Late(key) if is_request(direction, &buffer[..read], key) => {
+                    Mode::Late(key)
+                        if is_request(direction, &buffer[..read], key) && self.is_turn() =>
+                    {
                         return End::Late(buffer[..read].to_vec());
                     }
                     Mode::Hold(key) if is_request(direction, &buffer[..read], key) => {

@@ -160,6 +160,23 @@ async fn a_request_of_one_kind_comes_late_when_its_client_is_gone() {
 }
 
 #[tokio::test]
+async fn a_share_of_the_requests_comes_late_whatever_connection_they_come_by() {
+    let (proxy, server, mut first, mut first_accepted) = connected().await;
+    let mut second = TcpStream::connect(proxy.address()).await.unwrap();
+    let (mut second_accepted, _) = server.accept().await.unwrap();
+    proxy.set(Mode::Late(25), 2);
+    say(&mut second, "\0\0\0\x02\0\x19").await;
+    is_reset(&mut second).await;
+    until(&proxy, |counts| counts.kept == 1).await;
+    say(&mut first, "\0\0\0\x02\0\x19").await;
+    assert_eq!(hear(&mut first_accepted, 6).await.as_bytes()[5], 25);
+    say(&mut first, "\0\0\0\x02\0\x19").await;
+    is_reset(&mut first).await;
+    until(&proxy, |counts| counts.kept == 2).await;
+    hears_nothing(&mut second_accepted).await;
+}
+
+#[tokio::test]
 async fn requests_of_one_kind_wait() {
     let (proxy, _server, mut client, mut accepted) = connected().await;
     proxy.set(Mode::Hold(25), 1);
