@@ -71,7 +71,8 @@ impl Loader {
         Ok(self)
     }
 
-    /// Takes the variables of the process that begin with [`PREFIX`].
+    /// Takes the variables of the process that begin with [`PREFIX`]. Those that hold a secret, as a setting `env:NAME` says,
+    /// are no keys.
     #[must_use]
     pub fn environment(self) -> Self {
         let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
@@ -110,8 +111,13 @@ impl Loader {
         let nothing = || Node { place: Place::Defaults, value: Value::Table(Vec::new()) };
         let mut root = self.file.take().unwrap_or_else(nothing);
         self.variables.sort();
+        let mut secrets = Vec::new();
+        root.add_variables_of_secrets(&mut secrets);
+        let of_variables =
+            self.variables.iter().filter_map(|(_, value)| value.strip_prefix(secret::VARIABLE));
+        secrets.extend(of_variables.map(str::to_owned));
         for (name, value) in self.variables {
-            if self.ignored.contains(&name.as_str()) {
+            if self.ignored.contains(&name.as_str()) || secrets.contains(&name) {
                 continue;
             }
             let key = name.strip_prefix(PREFIX).unwrap_or_default().to_lowercase();

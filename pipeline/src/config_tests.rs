@@ -220,6 +220,20 @@ fn values_of_the_wrong_kind_are_refused_with_what_would_be_right() {
 }
 
 #[test]
+fn a_variable_that_holds_a_secret_is_no_key_whatever_its_name() {
+    let secret = ("HEPHAESTUS_SECRET_OF_TESTS", "hunter2");
+    let refused = load("", &[secret], &[]).unwrap_err();
+    assert!(refused.contains("unknown key \"secret_of_tests\""), "{refused}");
+    // The process has no such variable: that it is asked for the value shows that it is no key.
+    let expected = "token: variable \"HEPHAESTUS_SECRET_OF_TESTS\" is not set, or is no UTF-8";
+    let of_file = load("token = \"env:HEPHAESTUS_SECRET_OF_TESTS\"", &[secret], &[]);
+    assert_eq!(of_file.unwrap_err(), format!("h.toml:1: {expected}"));
+    let named = ("HEPHAESTUS_TOKEN", "env:HEPHAESTUS_SECRET_OF_TESTS");
+    let of_variable = load("", &[secret, named], &[]);
+    assert_eq!(of_variable.unwrap_err(), format!("HEPHAESTUS_TOKEN: {expected}"));
+}
+
+#[test]
 fn a_secret_is_not_shown_when_it_is_wrong() {
     assert_refused(
         "token = 12345",

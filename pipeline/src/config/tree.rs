@@ -7,7 +7,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{ConfigError, Place, Problem};
+use super::{ConfigError, Place, Problem, secret::VARIABLE};
 
 /// A setting, or a table of them.
 #[derive(Debug, Clone)]
@@ -33,6 +33,22 @@ pub(super) enum Value {
 }
 
 impl Node {
+    /// Adds the names of variables that hold secrets of these settings: `env:NAME`.
+    pub(super) fn add_variables_of_secrets(&self, names: &mut Vec<String>) {
+        match &self.value {
+            Value::Table(entries) => {
+                entries.iter().for_each(|(_, entry)| entry.add_variables_of_secrets(names));
+            }
+            Value::List(items) => {
+                items.iter().for_each(|item| item.add_variables_of_secrets(names));
+            }
+            Value::String(text) | Value::Raw(text) => {
+                names.extend(text.strip_prefix(VARIABLE).map(str::to_owned));
+            }
+            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Other(_) => {}
+        }
+    }
+
     /// Sets a key, over whatever was there.
     pub(super) fn set(&mut self, path: &[&str], place: &Place, text: String) {
         let Some((key, below)) = path.split_first() else {

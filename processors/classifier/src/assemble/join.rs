@@ -210,8 +210,7 @@ pub(super) fn of_logcat<'a>(pending: &Assembled, line: &'a str) -> Option<(&'a s
 
 /// Behind the message of a Rust panic: a line may still be a part of it if its end follows.
 fn rust_tail(pending: &Assembled) -> Decision {
-    let ended =
-        contains(&pending.text, "\nnote: ") || contains(&pending.text, "\nstack backtrace:");
+    let ended = contains(&pending.text, "\nnote: ") || has_backtrace(pending);
     if ended { Decision::New } else { Decision::Hold }
 }
 
@@ -250,10 +249,7 @@ fn by_marker(pending: &Assembled, text: &str, indented: bool, waiting: bool) -> 
             // `Next` begins a further exception, whose message may run over lines.
             Some(Decision::Join(shape, text.starts_with('N')))
         }
-        b's' | b'S'
-            if text.eq_ignore_ascii_case("stack backtrace:")
-                && matches!(shape, Shape::Rust | Shape::Trace) =>
-        {
+        b's' | b'S' if opens_backtrace(text) && matches!(shape, Shape::Rust | Shape::Trace) => {
             Some(Decision::Join(shape, false))
         }
         b'n' if shape == Shape::Rust && text.starts_with("note: ") => {
@@ -354,10 +350,18 @@ fn is_unindented_place(pending: &Assembled, line: &str) -> bool {
 fn is_unindented_frame(pending: &Assembled, line: &str) -> bool {
     let last = last_line(pending).trim_start();
     let behind_frame = rust::is_frame(last);
-    let follows = last.eq_ignore_ascii_case("stack backtrace:")
-        || behind_frame
-        || last.starts_with("at ") && contains(&pending.text, "stack backtrace:");
-    follows && (rust::is_frame(line) || (behind_frame && line.starts_with("at ")))
+    let is_part = rust::is_frame(line) || (behind_frame && line.starts_with("at "));
+    is_part
+        && (behind_frame || last.starts_with("at ") || opens_backtrace(last))
+        && has_backtrace(pending)
+}
+
+fn opens_backtrace(line: &str) -> bool {
+    line.eq_ignore_ascii_case("stack backtrace:")
+}
+
+fn has_backtrace(pending: &Assembled) -> bool {
+    contains(&pending.text, "\nstack backtrace:") || contains(&pending.text, "\nStack backtrace:")
 }
 
 /// `File "x.py", line 3, in f`.
