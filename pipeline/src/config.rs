@@ -114,7 +114,7 @@ impl Loader {
         let mut secrets = Vec::new();
         root.add_variables_of_secrets(&mut secrets);
         let of_variables =
-            self.variables.iter().filter_map(|(_, value)| value.strip_prefix(secret::VARIABLE));
+            self.variables.iter().filter_map(|(_, value)| secret::variable_of(value));
         secrets.extend(of_variables.map(str::to_owned));
         for (name, value) in self.variables {
             if self.ignored.contains(&name.as_str()) || secrets.contains(&name) {

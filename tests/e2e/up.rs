@@ -188,11 +188,31 @@ pub(crate) fn record(topic: &str, partition: Option<u32>, key: &str, value: &[u8
     }
 }
 
+/// How much is done, and since when it is no more.
+struct Progress {
+    done: u64,
+    since: Instant,
+}
+
+impl Progress {
+    fn begin() -> Self {
+        Self { done: 0, since: Instant::now() }
+    }
+
+    /// Whether more was done not too long ago.
+    fn goes_on(&mut self, done: u64) -> bool {
+        if done > self.done {
+            *self = Self { done, since: Instant::now() };
+        }
+        self.since.elapsed() < PATIENCE
+    }
+}
+
 /// Waits until each line of `raw-logs` is in `classified-logs`, asserts that it is there once,
 /// and gives these two topics.
 pub(crate) async fn classified(log: &Arc<dyn Log>) -> (Vec<Record>, Vec<Record>) {
     let raw = all(log, RAW_LOGS).await;
-    let mut last = (0, Instant::now());
+    let mut progress = Progress::begin();
     loop {
         let letters = all(log, &dead_letter_topic("classifier")).await;
         assert!(letters.is_empty(), "{:?}", letters.first().map(|letter| &letter.headers));
@@ -205,10 +225,8 @@ pub(crate) async fn classified(log: &Arc<dyn Log>) -> (Vec<Record>, Vec<Record>)
             }
             return (raw, events);
         }
-        if times.len() > last.0 {
-            last = (times.len(), Instant::now());
-        }
-        assert!(last.1.elapsed() < PATIENCE, "{} of {} lines", times.len(), raw.len());
+        let goes_on = progress.goes_on(times.len() as u64);
+        assert!(goes_on, "{} of {} lines", times.len(), raw.len());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
@@ -223,13 +241,9 @@ const BEHIND: [(&str, &[&str]); 3] = [
 /// Waits until the stages behind the classifier have handled all that there is.
 pub(crate) async fn settled(log: &Arc<dyn Log>) {
     for (stage, topics) in BEHIND {
-        let mut last = (0, Instant::now());
+        let mut progress = Progress::begin();
         loop {
             let offsets = log.group_offsets(stage).await.unwrap();
-            let handled: u64 = offsets.iter().map(|offset| offset.next).sum();
-            if handled > last.0 {
-                last = (handled, Instant::now());
-            }
             let is_done = |record: &Record| {
                 offsets.iter().any(|offset| {
                     *offset.partition.topic == *record.topic
@@ -244,7 +258,8 @@ pub(crate) async fn settled(log: &Arc<dyn Log>) {
             if is_settled {
                 break;
             }
-            assert!(last.1.elapsed() < PATIENCE, "{stage} {offsets:?}");
+            let handled = offsets.iter().map(|offset| offset.next).sum();
+            assert!(progress.goes_on(handled), "{stage} {offsets:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -6,8 +6,6 @@ use std::{fmt, fs::File, io::Read};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// What a secret begins with that is the value of a variable.
-pub(super) const VARIABLE: &str = "env:";
 /// Largest file that holds a secret, in bytes.
 const LARGEST_SECRET: u64 = 64 << 10;
 /// By this name the deserializer knows that a value must not be shown in a message.
@@ -49,7 +47,7 @@ impl Secret {
     /// # Errors
     /// Where there is nothing; never with a part of a secret.
     pub fn resolve(text: &str) -> Result<Self, SecretError> {
-        let value = if let Some(name) = text.strip_prefix(VARIABLE) {
+        let value = if let Some(name) = variable_of(text) {
             std::env::var(name).map_err(|_| SecretError::Variable(name.to_owned()))?
         } else if let Some(path) = text.strip_prefix("file:") {
             read(path)?
@@ -66,6 +64,11 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+}
+
+/// The variable whose value is the secret that `text` stands for: `env:NAME`.
+pub(super) fn variable_of(text: &str) -> Option<&str> {
+    text.strip_prefix("env:")
 }
 
 fn read(path: &str) -> Result<String, SecretError> {

@@ -7,7 +7,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{ConfigError, Place, Problem, secret::VARIABLE};
+use super::{ConfigError, Place, Problem, secret::variable_of};
 
 /// A setting, or a table of them.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ impl Node {
                 items.iter().for_each(|item| item.add_variables_of_secrets(names));
             }
             Value::String(text) | Value::Raw(text) => {
-                names.extend(text.strip_prefix(VARIABLE).map(str::to_owned));
+                names.extend(variable_of(text).map(str::to_owned));
             }
             Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Other(_) => {}
         }

@@ -17,11 +17,11 @@ pub(super) fn find(text: &str) -> Option<Found> {
         let line_start = offset;
         offset += line.len() + 1;
         let place = lines.peek().and_then(|next| place(next));
-        if let Some((file, number)) = place.filter(|_| is_function(line) || is_bare(line)) {
+        if let Some((file, number)) = place.filter(|_| is_name(line)) {
             offset += lines.next().map_or(0, |next| next.len() + 1);
             if open.frames.len() < MAX_FRAMES {
                 open.frames.push(Frame {
-                    module: (!is_bare(line)).then(|| go::package(line).to_owned()),
+                    module: has_package(line).then(|| go::package(line).to_owned()),
                     function: Some(line.to_owned()),
                     file: Some(file.to_owned()),
                     line: Some(number),
@@ -72,14 +72,12 @@ pub(crate) fn is_function(line: &str) -> bool {
     at(line.as_bytes(), 0).is_ascii_lowercase() && is_name(line) && line.contains('.')
 }
 
-/// Whether it is one without its package: `open`, `(*Store).Open`, `Open.func1`.
-fn is_bare(line: &str) -> bool {
+/// Whether the name of a function begins with its package, unlike `open`, `(*Store).Open` and `open.func1`.
+fn has_package(name: &str) -> bool {
     let is_closure = |rest: &str| rest.strip_prefix("func").is_some_and(starts_with_digit);
-    let has_package = match line.split_once('.') {
-        Some((first, rest)) => at(first.as_bytes(), 0).is_ascii_lowercase() && !is_closure(rest),
-        None => false,
-    };
-    !has_package && is_name(line)
+    name.split_once('.').is_some_and(|(first, rest)| {
+        at(first.as_bytes(), 0).is_ascii_lowercase() && !is_closure(rest)
+    })
 }
 
 fn is_name(line: &str) -> bool {
