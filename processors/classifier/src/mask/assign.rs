@@ -24,7 +24,6 @@ pub(super) struct Names {
 
 /// A name in a line, and what was found behind it.
 struct Named<'a> {
-    entry: Entry,
     start: usize,
     end: usize,
     quote: Option<Quote>,
@@ -61,13 +60,16 @@ impl Names {
     /// The value to mask, where the needle at `start..end` belongs to a name that holds a secret.
     pub(super) fn value(&self, line: &str, start: usize, end: usize) -> Option<Span<'static>> {
         let bytes = line.as_bytes();
-        let name = self.name(line, start, end)?;
+        let name = named(line, start, end);
+        // Most words that end so are given no value, which is told sooner than what they name.
         let (separator, behind) = separator(bytes, &name)?;
+        let entry = self.entry(name.text)?;
         let value_at = opened(bytes, skip_spaces(bytes, behind));
-        if tag::placeholder(bytes, value_at).is_some() || opens_more(bytes, value_at, &name) {
+        if tag::placeholder(bytes, value_at).is_some() || opens_more(bytes, value_at, &name, entry)
+        {
             return None;
         }
-        let kind = name.entry.kind;
+        let kind = entry.kind;
         let quoted = Quote::at(bytes, value_at);
         let (start, end) = match quoted {
             Some((quote, start)) => (start, list_end(bytes, quote, quote.end(bytes, start))),
@@ -76,7 +78,7 @@ impl Names {
                 (value_at, end.map_or(bytes.len(), |end| value_at + end))
             }
             None if name.quote.is_some() && is_number(at(bytes, value_at)) => {
-                return number(bytes, value_at, &name);
+                return number(bytes, value_at, &name, entry);
             }
             None if names::is_header(kind) => (value_at, header_end(bytes, value_at, kind)),
             None => (value_at, bare_end(bytes, value_at)),
@@ -93,29 +95,31 @@ impl Names {
             return None;
         }
         let kind = if private_key::is_key(value) { private_key::KIND } else { kind };
-        name.entry.demand.is_met(name.text, value).then_some(Span::new(start, end, kind))
+        entry.demand.is_met(name.text, value).then_some(Span::new(start, end, kind))
     }
 
-    fn name<'a>(&self, line: &'a str, start: usize, end: usize) -> Option<Named<'a>> {
-        let bytes = line.as_bytes();
-        let highest = bytes.len().min(end + MAX_NAME);
-        let name_end = run_end(bytes.get(..highest).unwrap_or(bytes), end, is_name_byte);
-        let lowest = start.saturating_sub(MAX_NAME);
-        let mut name_start = start;
-        while name_start > lowest && is_name_byte(at(bytes, name_start - 1)) {
-            name_start -= 1;
-        }
-        let text = slice(line, name_start, name_end);
-        let entry = names::entry(text, &self.extra)?;
-        if !self.allowed.is_empty() {
-            let plain = text.trim_start_matches('-').to_ascii_lowercase();
-            if self.allowed.contains(&plain) {
-                return None;
-            }
-        }
-        let quote = Quote::at(bytes, name_end).map(|(quote, _)| quote);
-        Some(Named { entry, start: name_start, end: name_end, quote, text })
+    /// What a name holds, where that is a secret.
+    fn entry(&self, name: &str) -> Option<Entry> {
+        let entry = names::entry(name, &self.extra)?;
+        let is_allowed = !self.allowed.is_empty()
+            && self.allowed.contains(&name.trim_start_matches('-').to_ascii_lowercase());
+        (!is_allowed).then_some(entry)
     }
+}
+
+/// The name that a needle at `start..end` is a part of.
+fn named(line: &str, start: usize, end: usize) -> Named<'_> {
+    let bytes = line.as_bytes();
+    let highest = bytes.len().min(end + MAX_NAME);
+    let name_end = run_end(bytes.get(..highest).unwrap_or(bytes), end, is_name_byte);
+    let lowest = start.saturating_sub(MAX_NAME);
+    let mut name_start = start;
+    while name_start > lowest && is_name_byte(at(bytes, name_start - 1)) {
+        name_start -= 1;
+    }
+    let text = slice(line, name_start, name_end);
+    let quote = Quote::at(bytes, name_end).map(|(quote, _)| quote);
+    Named { start: name_start, end: name_end, quote, text }
 }
 
 fn is_name_byte(byte: u8) -> bool {
@@ -203,10 +207,10 @@ fn opened(bytes: &[u8], value_at: usize) -> usize {
 }
 
 /// Whether what stands at `pos` is a structure rather than a value.
-fn opens_more(bytes: &[u8], pos: usize, name: &Named<'_>) -> bool {
+fn opens_more(bytes: &[u8], pos: usize, name: &Named<'_>, entry: Entry) -> bool {
     // ODBC writes a password in braces.
     let is_odbc =
-        matches!(name.entry.kind, "secret:password") && name.quote.is_none() && pos == name.end + 1;
+        matches!(entry.kind, "secret:password") && name.quote.is_none() && pos == name.end + 1;
     match at(bytes, pos) {
         b'{' => !is_odbc || matches!(at(bytes, pos + 1), b'"' | b'}' | b'{' | b' '),
         b'[' | b'(' => true,
@@ -239,19 +243,19 @@ fn is_number(byte: u8) -> bool {
 }
 
 /// A number in JSON, which becomes a string; where quotes are escaped, the number 0.
-fn number(bytes: &[u8], start: usize, name: &Named<'_>) -> Option<Span<'static>> {
+fn number(bytes: &[u8], start: usize, name: &Named<'_>, entry: Entry) -> Option<Span<'static>> {
     let end = run_end(bytes, start, |byte| {
         byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E')
     });
     let text = std::str::from_utf8(bytes.get(start..end)?).ok()?;
     let is_whole = matches!(at(bytes, end), b',' | b'}' | b']' | b' ' | b'\t' | b'\\' | 0);
     let is_secret = is_whole && text.bytes().any(|byte| byte.is_ascii_digit());
-    if !is_secret || !name.entry.demand.is_met(name.text, text) {
+    if !is_secret || !entry.demand.is_met(name.text, text) {
         return None;
     }
     let is_escaped = name.quote.is_some_and(Quote::is_escaped);
     let form = if is_escaped { Form::Zero } else { Form::Quoted };
-    Some(Span { form, ..Span::new(start, end, name.entry.kind) })
+    Some(Span { form, ..Span::new(start, end, entry.kind) })
 }
 
 /// Behind the scheme (`Bearer`, `Basic`, …) of an authorisation header; else `start` itself.
