@@ -72,7 +72,7 @@ impl Core {
     /// Notes that writing failed: what the disk holds is no longer known, so nothing more is written.
     pub(super) fn fail(&self, error: &StoreError) -> EngineError {
         let failure = match error {
-            StoreError::Closed => return closed(),
+            StoreError::Closed => return self.gone(),
             error => EngineError::Fatal(format!(
                 "writing to {} failed, restart to go on from the last commit: {error}",
                 self.config.dir.display()
@@ -85,6 +85,11 @@ impl Core {
     /// Why nothing is written any more, if so.
     pub(super) fn failure(&self) -> Option<EngineError> {
         self.failure.get().cloned()
+    }
+
+    /// Why nothing is done any more, once it is closed: the failure, where it was closed for one.
+    pub(super) fn gone(&self) -> EngineError {
+        self.failure().unwrap_or_else(|| StoreError::Closed.into())
     }
 
     pub(super) fn check(&self) -> Result<(), EngineError> {
@@ -198,15 +203,11 @@ impl Core {
         let core = self.clone();
         let done = task::spawn_blocking(move || core.with_store(work)).await;
         match done {
+            Ok(Err(StoreError::Closed)) => Err(self.gone()),
             Ok(result) => result.map_err(EngineError::from),
             Err(error) => Err(EngineError::Fatal(format!("reading the store: {error}"))),
         }
     }
-}
-
-/// The answer once the engine is closed.
-pub(super) fn closed() -> EngineError {
-    EngineError::Unavailable("the engine is closed".to_owned())
 }
 
 /// When a wait ends; however long it is.

@@ -4,16 +4,23 @@
 
 use std::{
     io,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
 use redb::{StorageBackend, backends::InMemoryBackend};
+use tokio::time::timeout;
 
-use super::{EmbeddedConfig, EmbeddedEngine, core::Core, store::Store};
+use super::{
+    EmbeddedConfig, EmbeddedEngine,
+    core::Core,
+    store::{Store, StoreError},
+};
 use crate::{
     engine::{Cleanup, Engine, EngineError, Log, TopicPartition, TopicSpec},
     record::{Headers, NewRecord},
@@ -163,4 +170,19 @@ async fn after_a_failed_sync_nothing_is_acknowledged_until_it_is_reopened() {
 async fn after_a_disk_that_filled_up_unseen_nothing_is_acknowledged_until_it_is_reopened() {
     let disk = SharedDisk::default();
     after_a_failure(&disk, &disk.0.is_full).await;
+}
+
+#[tokio::test]
+async fn who_waits_while_a_write_fails_is_told_why_and_not_that_the_engine_is_closed() {
+    let engine = with_topic(&SharedDisk::default()).await;
+    let queue = engine.shared.queue.clone();
+    let all = u32::try_from(queue.available_permits()).unwrap();
+    let _others = queue.acquire_many_owned(all).await.unwrap();
+    let mut waiting = pin!(engine.append(vec![record("waits")]));
+    assert!(timeout(Duration::ZERO, &mut waiting).await.is_err(), "there was room");
+    engine.shared.core.fail(&StoreError::Panic);
+    engine.close().await.unwrap_err();
+    let result = waiting.await;
+    let Err(EngineError::Fatal(message)) = result else { panic!("{result:?}") };
+    assert!(message.contains("restart to go on from the last commit"), "{message}");
 }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::{
     Shared,
     catalogue::{Topic, unknown},
-    core::{Core, closed, deadline},
+    core::{Core, deadline},
     group::{Fence, MemberId},
     prepare::Prepared,
     writer::NewOffsets,
@@ -243,7 +243,7 @@ impl Member for EmbeddedMember {
             let any = select_all(changes.map(|changes| Box::pin(changes.changed())));
             match tokio::time::timeout_at(deadline, any).await {
                 Ok((Ok(()), _, _)) => {}
-                Ok((Err(_), _, _)) => return Err(closed()),
+                Ok((Err(_), _, _)) => return Err(self.shared.core.gone()),
                 Err(_) => return Ok(Polled::Nothing),
             }
         }

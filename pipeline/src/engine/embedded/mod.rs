@@ -36,7 +36,7 @@ use tokio::{
 };
 
 use self::{
-    core::{Core, closed, deadline, now_ms},
+    core::{Core, deadline, now_ms},
     directory::Directory,
     group::Fence,
     member::EmbeddedMember,
@@ -157,7 +157,7 @@ impl EmbeddedEngine {
     pub async fn maintain(&self, now_ms: i64) -> Result<(), EngineError> {
         let (reply, answer) = oneshot::channel();
         self.shared.send(Request::Maintain { now_ms, reply }).await?;
-        answer.await.unwrap_or_else(|_| Err(self.shared.gone()))
+        answer.await.unwrap_or_else(|_| Err(self.shared.core.gone()))
     }
 }
 
@@ -183,12 +183,7 @@ fn stored_bytes(store: &Store) -> Result<u64, StoreError> {
 
 impl Shared {
     async fn send(&self, request: Request) -> Result<(), EngineError> {
-        self.requests.send(request).await.map_err(|_| self.gone())
-    }
-
-    /// Why the writer does not answer.
-    fn gone(&self) -> EngineError {
-        self.core.failure().unwrap_or_else(closed)
+        self.requests.send(request).await.map_err(|_| self.core.gone())
     }
 
     /// Writes records and offsets, all or none. Gives where the records lie.
@@ -204,7 +199,7 @@ impl Shared {
         let limit = self.core.config.writer_queue_bytes.min(u32::MAX as usize);
         let bytes = (RECORD_OVERHEAD + 2 * payload).min(limit.max(1));
         let permit = self.queue.clone().acquire_many_owned(bytes as u32).await;
-        let permit = permit.map_err(|_| closed())?;
+        let permit = permit.map_err(|_| self.core.gone())?;
 
         let prepared = self.prepare(records, payload).await?;
         let fence = fence(&prepared)?;
@@ -213,7 +208,7 @@ impl Shared {
         let (reply, answer) = oneshot::channel();
         let write = Write { parts, offsets, fence, bytes, permit, reply };
         self.send(Request::Write(Box::new(write))).await?;
-        let bases = answer.await.unwrap_or_else(|_| Err(self.gone().into()))?;
+        let bases = answer.await.unwrap_or_else(|_| Err(self.core.gone().into()))?;
         let mut written = Vec::with_capacity(places.len());
         for (part, index) in places {
             let part = part as usize;
@@ -244,7 +239,7 @@ impl Shared {
     async fn barrier(&self) -> Result<(), EngineError> {
         let (reply, answer) = oneshot::channel();
         self.send(Request::Barrier { reply }).await?;
-        answer.await.map_err(|_| self.gone())
+        answer.await.map_err(|_| self.core.gone())
     }
 }
 
@@ -295,7 +290,7 @@ impl Log for EmbeddedEngine {
             }
             match tokio::time::timeout_at(deadline, changes.changed()).await {
                 Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(closed()),
+                Ok(Err(_)) => return Err(self.shared.core.gone()),
                 Err(_) => return Ok(false),
             }
         }
@@ -350,7 +345,7 @@ impl Engine for EmbeddedEngine {
         let (reply, answer) = oneshot::channel();
         let topics = topics.to_vec();
         self.shared.send(Request::CreateTopics { topics, reply }).await?;
-        answer.await.unwrap_or_else(|_| Err(self.shared.gone()))
+        answer.await.unwrap_or_else(|_| Err(self.shared.core.gone()))
     }
 
     async fn join(&self, group: GroupSpec) -> Result<Box<dyn Member>, EngineError> {

@@ -78,7 +78,7 @@ from_store_errors!(DatabaseError TransactionError TableError StorageError Commit
 impl From<StoreError> for EngineError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Closed => super::core::closed(),
+            StoreError::Closed => Self::Unavailable(error.to_string()),
             error => Self::Fatal(error.to_string()),
         }
     }
