@@ -1,5 +1,7 @@
 //! Throughput and processor time, side by side: Kafka Streams, librdkafka alone and the engine, copying and classifying.
 
+use std::time::{Duration, Instant};
+
 use hephaestus_schemas::topics::{
     CLASSIFIED_LOGS, PATTERNS, RAW_LOGS, dead_letter_topic, state_topic,
 };
@@ -19,10 +21,8 @@ use crate::{
 /// Stage and group of the classifier.
 pub(crate) const CLASSIFIER: &str = "classifier";
 
-/// Passes of a plain copy with which the broker is warmed up, at most.
-const MAX_WARM_UPS: usize = 6;
-/// Share of a pass's processor time that the next one no longer saves, once the broker is warm.
-const WARM: f64 = 0.9;
+/// How long the broker is warmed up.
+const WARM_UP: Duration = Duration::from_secs(90);
 
 /// One of those that are compared.
 struct Contestant {
@@ -115,14 +115,13 @@ pub(crate) async fn measure(arguments: &Arguments) -> Option<Value> {
 /// and its compiler takes a fifth of the processors: whoever was measured first would pay for it.
 async fn warm_up(cluster: &Cluster, program: &Program, filled: &Filled) {
     let plain = Contestant { name: "warm-up".to_owned(), kind: Kind::Plain { has_headers: true } };
-    let mut before = f64::INFINITY;
-    for pass in 0..MAX_WARM_UPS {
-        let measured = run(cluster, program, &plain, &format!("warm-{pass}"), filled, &[]).await;
-        eprintln!("{}: {measured:?}", plain.name);
-        if measured.broker_us > before * WARM {
+    let begun = Instant::now();
+    for pass in 0.. {
+        if begun.elapsed() >= WARM_UP {
             break;
         }
-        before = measured.broker_us;
+        let measured = run(cluster, program, &plain, &format!("warm-{pass}"), filled, &[]).await;
+        eprintln!("{}: {measured:?}", plain.name);
     }
 }
 
