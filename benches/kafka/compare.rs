@@ -111,7 +111,7 @@ pub(crate) async fn measure(arguments: &Arguments) -> Option<Value> {
     }))
 }
 
-/// Lets the broker's virtual machine compile what it runs. In its first minute a record takes it several times as long,
+/// Lets the broker's virtual machine compile what it runs. In its first minute a record takes it twice as long and more,
 /// and its compiler takes a fifth of the processors: whoever was measured first would pay for it.
 async fn warm_up(cluster: &Cluster, program: &Program, filled: &Filled) {
     let plain = Contestant { name: "warm-up".to_owned(), kind: Kind::Plain { has_headers: true } };
