@@ -89,6 +89,11 @@ impl View<'_> {
         &self.known.pattern_id
     }
 
+    /// The same as a number.
+    pub(crate) fn pattern_number(&self) -> u64 {
+        self.known.pattern
+    }
+
     /// Id of this kind of event.
     pub fn fingerprint(&self) -> &str {
         &self.known.fingerprint
@@ -221,6 +226,7 @@ impl Classifier {
     pub fn accept(&self, log: ClassifiedLog) -> ClassifiedLog {
         let mut log = passed::accept(log, &self.masker, &self.config);
         let known = Known {
+            pattern: template::pattern_number(&log.template),
             template: std::mem::take(&mut log.template),
             pattern_id: std::mem::take(&mut log.pattern_id),
             fingerprint: std::mem::take(&mut log.fingerprint),
@@ -252,7 +258,9 @@ impl Classifier {
 
     fn view<'a>(&self, source: &'a str, event: &'a Assembled, context: &'a Context) -> View<'a> {
         let record_micros = event.timestamp_ms.saturating_mul(1_000);
-        let (first_line, rest) = split_first_line(&event.text);
+        // A line feed is looked for where there may be one.
+        let (first_line, rest) =
+            if event.lines == 1 { (&*event.text, "") } else { split_first_line(&event.text) };
         let mut parsed = match (event.format, &event.access) {
             (Some(format), _) => parse::parse_as(first_line, format, record_micros),
             (None, Some(access)) => parse::parse_access(first_line, access, record_micros),

@@ -1,6 +1,8 @@
 //! What depends on a template alone, remembered: hashes and category rules run once a template.
 //! Promises: bounded memory on each thread; a pure function of the template and the severity.
 
+mod messages;
+
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,22 +11,21 @@ use foldhash::HashMap;
 use hephaestus_schemas::Severity;
 
 use crate::category::{Categories, Verdict};
+use crate::template::Stamps;
 use crate::{fingerprint, template};
+use messages::Messages;
 
 /// Templates that one thread remembers.
 const MAX_REMEMBERED: usize = 2_048;
 /// Longest template, in bytes, that is remembered.
 const MAX_TEMPLATE: usize = 512;
 
-/// Messages that one thread remembers; a power of two.
-const MAX_MESSAGES: usize = 8_192;
-/// Longest message, in bytes, that is remembered.
-const MAX_MESSAGE: usize = 384;
-
 /// What follows from an event's template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Known {
     pub(crate) template: String,
+    /// The pattern's id as a number, and as it is written.
+    pub(crate) pattern: u64,
     pub(crate) pattern_id: String,
     pub(crate) fingerprint: String,
     pub(crate) category: Cow<'static, str>,
@@ -33,9 +34,10 @@ pub(crate) struct Known {
 
 impl Known {
     pub(crate) fn new(template: String, fingerprint: String, (category, reason): Verdict) -> Self {
-        let pattern_id = template::pattern_id(&template);
+        let pattern = template::pattern_number(&template);
+        let pattern_id = template::written_id(pattern);
         let (category, reason) = (Cow::Borrowed(category), Cow::Borrowed(reason));
-        Self { template, pattern_id, fingerprint, category, reason }
+        Self { template, pattern, pattern_id, fingerprint, category, reason }
     }
 
     fn of_line(template: &str, severity: Severity, categories: &Categories) -> Self {
@@ -59,68 +61,6 @@ struct Memory {
     messages: Messages,
 }
 
-/// Messages without an exception that came lately, each in the slot that its hash names. One is
-/// kept when it comes again: those that never do cost no copy.
-#[derive(Default)]
-struct Messages {
-    /// For each slot, a part of the hash of the message that came last.
-    tags: Vec<u32>,
-    slots: Vec<Option<Message>>,
-}
-
-struct Message {
-    text: String,
-    class: usize,
-    known: Rc<Known>,
-}
-
-impl Messages {
-    fn recall(&self, text: &str, class: usize) -> Option<&Rc<Known>> {
-        let (index, tag) = place_of(text, class);
-        if self.tags.get(index) != Some(&tag) {
-            return None;
-        }
-        let message = self.slots.get(index)?.as_ref()?;
-        (message.class == class && message.text == text).then_some(&message.known)
-    }
-
-    fn remember(&mut self, text: &str, class: usize, known: &Rc<Known>) {
-        if text.len() > MAX_MESSAGE || known.template.len() > MAX_TEMPLATE {
-            return;
-        }
-        if self.slots.is_empty() {
-            self.slots.resize_with(MAX_MESSAGES, || None);
-            self.tags.resize(MAX_MESSAGES, 0);
-        }
-        let (index, tag) = place_of(text, class);
-        let Some(last) = self.tags.get_mut(index) else { return };
-        if *last != tag {
-            *last = tag;
-            return;
-        }
-        if let Some(slot) = self.slots.get_mut(index) {
-            *slot = Some(Message { text: text.to_owned(), class, known: Rc::clone(known) });
-        }
-    }
-}
-
-/// The slot of a message, and its tag there. Messages that share a slot only forget each other.
-fn place_of(text: &str, class: usize) -> (usize, u32) {
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut hash = (text.len() as u64) << 2 | class as u64;
-    let mut step = |word: u64| hash = (hash.rotate_left(23) ^ word).wrapping_mul(FACTOR);
-    let (words, rest) = text.as_bytes().as_chunks::<8>();
-    for word in words {
-        step(u64::from_le_bytes(*word));
-    }
-    let mut last = [0u8; 8];
-    for (target, source) in last.iter_mut().zip(rest) {
-        *target = *source;
-    }
-    step(u64::from_le_bytes(last));
-    ((hash >> (u64::BITS - MAX_MESSAGES.ilog2())) as usize, (hash >> 16) as u32)
-}
-
 /// The class of a severity: the rules do not tell apart what shares one.
 fn class_of(severity: Severity) -> usize {
     match severity {
@@ -135,7 +75,7 @@ thread_local! {
     static MEMORY: RefCell<Memory> = RefCell::default();
 }
 
-/// What is known of a message that came before. There is no exception in a message that is known.
+/// What is known of a message that came before, or of one of the same form. There is no exception in such a one.
 pub(crate) fn recall(message: &str, severity: Severity) -> Option<Rc<Known>> {
     MEMORY.with_borrow(|memory| memory.messages.recall(message, class_of(severity)).cloned())
 }
@@ -145,12 +85,15 @@ pub(crate) fn of_message(message: &str, severity: Severity, categories: &Categor
     MEMORY.with_borrow_mut(|memory| {
         let mut template = std::mem::take(&mut memory.scratch);
         template.clear();
-        template::template_into(message, &mut template);
+        let mut stamps = Stamps::default();
+        template::write(message, &mut template, &mut stamps);
         let class = class_of(severity);
         let known =
             memory.known(&template, class, || Known::of_line(&template, severity, categories));
         memory.scratch = template;
-        memory.messages.remember(message, class_of(severity), &known);
+        if known.template.len() <= MAX_TEMPLATE {
+            memory.messages.remember(message, class, stamps, &known);
+        }
         known
     })
 }

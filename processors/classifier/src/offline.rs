@@ -168,6 +168,6 @@ impl<'a> Inspection<'a> {
 }
 
 fn inspected<'a>(table: &mut PatternTable, view: View<'a>) -> Inspected<'a> {
-    table.learn(view.pattern_id(), view.template(), view.timestamp, view.is_failing());
+    table.learn(view.pattern_number(), view.template(), view.timestamp, view.is_failing());
     Inspected { first_line: view.first_offset(), last_line: view.last_offset(), view }
 }

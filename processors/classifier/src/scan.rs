@@ -37,6 +37,14 @@ pub(crate) fn cut(text: &str, max: usize) -> &str {
     slice(text, 0, end)
 }
 
+/// The text without white space around it. Most texts have none, which their first and last byte tell.
+#[inline]
+pub(crate) fn trimmed(text: &str) -> &str {
+    let is_kept = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+    let bytes = text.as_bytes();
+    if is_kept(bytes.first()) && is_kept(bytes.last()) { text } else { text.trim() }
+}
+
 /// First position at or after `pos` that holds no space or tab.
 #[inline]
 pub(crate) fn skip_spaces(bytes: &[u8], mut pos: usize) -> usize {

@@ -105,17 +105,9 @@ impl PatternTable {
         self.publish(&touched, records)
     }
 
-    /// As `observe`, where nothing is published.
-    pub(crate) fn learn(
-        &mut self,
-        pattern_id: &str,
-        template: &str,
-        first_seen: i64,
-        failing: bool,
-    ) {
-        if let Some(id) = parse_id(pattern_id) {
-            let _ = self.take(id, template, first_seen, failing, &mut BTreeSet::new());
-        }
+    /// As `observe`, where nothing is published; the id as a number.
+    pub(crate) fn learn(&mut self, id: u64, template: &str, first_seen: i64, failing: bool) {
+        let _ = self.take(id, template, first_seen, failing, &mut BTreeSet::new());
     }
 
     /// Takes over what an instance published. Returns what only both together show to be an alias.
@@ -140,7 +132,7 @@ impl PatternTable {
     /// The pattern that a pattern is an alias of, over all links; itself where it is none.
     pub fn resolve(&self, pattern_id: &str) -> String {
         match parse_id(pattern_id) {
-            Some(id) => format_id(self.canonical(id)),
+            Some(id) => template::written_id(self.canonical(id)),
             None => pattern_id.to_owned(),
         }
     }
@@ -149,17 +141,17 @@ impl PatternTable {
     pub fn resolve_template(&self, pattern_id: &str, template: &str) -> String {
         let Some(id) = parse_id(pattern_id) else { return pattern_id.to_owned() };
         if self.links.get(id).is_some() || self.shapes.contains_key(&id) {
-            return format_id(self.canonical(id));
+            return template::written_id(self.canonical(id));
         }
         let words = shape::words(template);
         let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
         let shape_id = template::pattern_number(&words.join(" "));
         if self.shapes.contains_key(&shape_id) {
-            return format_id(self.root(shape_id));
+            return template::written_id(self.root(shape_id));
         }
         let (places, _) = places(&words);
         let general = places.iter().find_map(|place| self.buckets.general(place.key));
-        format_id(general.map_or(id, |general| self.root(general)))
+        template::written_id(general.map_or(id, |general| self.root(general)))
     }
 
     /// Shapes of patterns that are remembered.
@@ -187,7 +179,7 @@ impl PatternTable {
         let resolved = ids.map(|id| (id, self.canonical(id)));
         resolved
             .filter(|(id, root)| id != root)
-            .map(|(id, root)| (format_id(id), format_id(root)))
+            .map(|(id, root)| (template::written_id(id), template::written_id(root)))
             .collect()
     }
 
@@ -286,9 +278,9 @@ impl PatternTable {
         shape.patterns += 1;
         touched.insert(shape_id);
         (shape.patterns <= KEPT_VALUES).then(|| Pattern {
-            id: format_id(id),
+            id: template::written_id(id),
             template: template.to_owned(),
-            alias_of: Some(format_id(shape_id)),
+            alias_of: Some(template::written_id(shape_id)),
             first_seen,
         })
     }
@@ -400,9 +392,9 @@ impl PatternTable {
             let Some(shape) = self.shapes.get_mut(id) else { continue };
             let root = (shape.parent != *id).then_some(shape.parent);
             let record = |id: Id, template: &str, alias: Option<Id>| Pattern {
-                id: format_id(id),
+                id: template::written_id(id),
                 template: template.to_owned(),
-                alias_of: alias.map(format_id),
+                alias_of: alias.map(template::written_id),
                 first_seen: shape.first_seen,
             };
             if shape.plural && shape.first != *id {
@@ -427,8 +419,4 @@ impl PatternTable {
 
 fn parse_id(id: &str) -> Option<Id> {
     if id.len() == 16 { u64::from_str_radix(id, 16).ok() } else { None }
-}
-
-fn format_id(id: Id) -> String {
-    format!("{id:016x}")
 }

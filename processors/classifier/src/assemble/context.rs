@@ -23,12 +23,12 @@ impl Context {
         self.lines.iter().map(String::len).sum()
     }
 
-    /// Adds the last lines of an event.
-    pub(super) fn add(&mut self, text: String, config: &ClassifierConfig) {
+    /// Adds the last lines of an event that has so many.
+    pub(super) fn add(&mut self, text: String, lines: u32, config: &ClassifierConfig) {
         if config.context_lines == 0 {
             return;
         }
-        if memchr::memchr(b'\n', text.as_bytes()).is_none() {
+        if lines == 1 {
             if text.capacity() > config.context_line_bytes {
                 return self.add_line(&text, config);
             }

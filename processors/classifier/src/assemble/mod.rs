@@ -178,14 +178,16 @@ impl Lines {
         if let [rest @ .., b'\n'] = bytes {
             bytes = rest;
         }
+        if memchr::memchr(b'\n', bytes).is_none() {
+            return self.take(record, bytes, masker, config, sink);
+        }
         let mut start = 0;
         // A syslog daemon sends a message as one record, with the line feeds that were in it.
         let mut is_message = false;
         for end in memchr::memchr_iter(b'\n', bytes).chain(std::iter::once(bytes.len())) {
             let line = bytes.get(start..end).unwrap_or(&[]);
-            let is_only = start == 0 && end == bytes.len();
-            let is_wrapped = !is_only
-                && std::str::from_utf8(line).is_ok_and(|line| parse::wrapped(line).is_some());
+            let is_wrapped =
+                std::str::from_utf8(line).is_ok_and(|line| parse::wrapped(line).is_some());
             if is_message && !is_wrapped {
                 let (text, is_cut) = bounded_text(line, config);
                 let came = Came { is_cut, continues: true, ..Came::of(record) };
@@ -468,7 +470,7 @@ impl Lines {
     fn emit(&mut self, config: &ClassifierConfig, sink: &mut impl FnMut(&Assembled, &Context)) {
         if let Some(event) = self.pending.take() {
             sink(&event, &self.context);
-            self.context.add(event.text, config);
+            self.context.add(event.text, event.lines, config);
         }
     }
 }

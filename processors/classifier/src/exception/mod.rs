@@ -221,7 +221,8 @@ fn tested_libraries(exception: &Exception) -> Vec<&'static str> {
     tested
 }
 
-/// Reads a line number; none where it does not fit.
+/// Reads a line number; none where it has more digits than any has, whichever they are.
 fn line_number(text: &str) -> Option<i32> {
-    text.parse().ok()
+    const MAX_DIGITS: usize = 9;
+    if text.len() > MAX_DIGITS { None } else { text.parse().ok() }
 }

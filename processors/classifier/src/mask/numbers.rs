@@ -81,28 +81,25 @@ fn in_run(bytes: &[u8], run_start: usize, run_end: usize, spans: &mut Vec<Span<'
     while start < run_end {
         let opens =
             at(bytes, start).is_ascii_digit() && (start == 0 || opens_number(at(bytes, start - 1)));
-        if !opens {
-            // Inside a group of digits no number begins.
-            start = group_end(bytes, start).max(start + 1);
+        if opens && let Some(span) = number_at(bytes, start, run_end) {
+            start = span.end;
+            spans.push(span);
             continue;
         }
-        let card = card_at(bytes, start, run_end).map(|end| Span::new(start, end, "card"));
-        let found = card.or_else(|| {
-            is_social_security(bytes, start).then(|| Span::new(start, start + 11, "national-id"))
-        });
-        match found {
-            Some(span) => {
-                start = span.end;
-                spans.push(span);
-            }
-            None => start = group_end(bytes, start),
-        }
+        // Inside a group of digits and behind a dash no number begins.
+        let rest = bytes.get(start..run_end).unwrap_or(&[]);
+        start += rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len()) + 1;
     }
 }
 
-/// The end of the digits at `pos`.
-fn group_end(bytes: &[u8], pos: usize) -> usize {
-    run_end(bytes, pos, |byte| byte.is_ascii_digit())
+/// The card or social security number that starts at `start`.
+fn number_at(bytes: &[u8], start: usize, run_end: usize) -> Option<Span<'static>> {
+    match card_at(bytes, start, run_end) {
+        Some(end) => Some(Span::new(start, end, "card")),
+        None => {
+            is_social_security(bytes, start).then(|| Span::new(start, start + 11, "national-id"))
+        }
+    }
 }
 
 fn opens_number(before: u8) -> bool {

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use hephaestus_schemas::Severity;
 
 use super::{Format, Parsed, syslog};
-use crate::scan::{at, run_end, skip_spaces, slice, tail, token_end};
+use crate::scan::{at, run_end, skip_spaces, slice, tail, token_end, trimmed};
 use crate::{severity, time};
 use items::{is_component_byte_plain, is_label_byte};
 
@@ -293,13 +293,13 @@ impl<'a> Walk<'a> {
         self.pos = self.committed;
         self.separators();
         // Brackets and dashes that open the message are the message's own.
-        let message = tail(self.line, self.pos).trim();
+        let message = trimmed(tail(self.line, self.pos));
         let mut parsed = Parsed { format: Format::Headed, ..Parsed::default() };
         parsed.timestamp = self.timestamp;
         parsed.message = Cow::Borrowed(message);
         parsed.severity = self.severity.or_else(|| severity::hint(message));
         let within = |range: Option<(usize, usize)>| match range {
-            Some((start, end)) if end <= self.committed => slice(self.line, start, end).trim(),
+            Some((start, end)) if end <= self.committed => trimmed(slice(self.line, start, end)),
             _ => "",
         };
         parsed.attribute("logger", within(self.component));

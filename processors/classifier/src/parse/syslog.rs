@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{Format, Parsed, header};
-use crate::scan::{at, from, run_end, skip_spaces, slice, tail, token_end};
+use crate::scan::{at, from, run_end, skip_spaces, slice, tail, token_end, trimmed};
 use crate::{severity, time};
 
 /// Longest tag, with a process id, that is looked for.
@@ -36,12 +36,7 @@ impl Wrapped {
 /// Finds the header that a syslog daemon wrote before a program's line; none where it names no program.
 pub(crate) fn wrapped(line: &str) -> Option<Wrapped> {
     let bytes = line.as_bytes();
-    let pos = match at(bytes, 0) {
-        b'<' => priority(line)?.1,
-        b'0'..=b'9' if at(bytes, 4) == b'-' && at(bytes, 10) == b'T' => 0,
-        b'A'..=b'Z' if at(bytes, 3) == b' ' => 0,
-        _ => return None,
-    };
+    let pos = stamp_at(line)?;
     if tail(line, pos).starts_with("1 ") {
         let (fields, fields_end) = fields(line, pos + 2)?;
         let data_end = structured_data_end(bytes, fields_end);
@@ -63,10 +58,22 @@ pub(crate) fn wrapped(line: &str) -> Option<Wrapped> {
     Some(Wrapped { from, to: tag.end, at })
 }
 
+/// Where the time stamp of a syslog header would begin; most lines of others end here.
+fn stamp_at(line: &str) -> Option<usize> {
+    let bytes = line.as_bytes();
+    match at(bytes, 0) {
+        b'<' => Some(priority(line)?.1),
+        b'0'..=b'9' if at(bytes, 4) == b'-' && at(bytes, 10) == b'T' => Some(0),
+        b'A'..=b'Z' if at(bytes, 3) == b' ' => Some(0),
+        _ => None,
+    }
+}
+
 /// A line of a syslog daemon with the control characters that it escaped; none where it escaped none.
 pub(crate) fn unescaped(line: &str) -> Option<String> {
     let bytes = line.as_bytes();
     let is_escape = |pos: usize| at(bytes, pos + 1) == b'0' && at(bytes, pos + 2) == b'1';
+    stamp_at(line)?;
     // Few lines have a number sign.
     if !memchr::memchr_iter(b'#', bytes).any(is_escape) {
         return None;
@@ -235,13 +242,13 @@ fn with_tag<'a>(mut parsed: Parsed<'a>, line: &'a str, pos: usize) -> Option<Par
     let bytes = line.as_bytes();
     let tag_at = skip_spaces(bytes, pos);
     let Some(tag) = tag(bytes, tag_at) else {
-        parsed.message = Cow::Borrowed(tail(line, tag_at).trim());
+        parsed.message = Cow::Borrowed(trimmed(tail(line, tag_at)));
         return Some(parsed);
     };
     let name = slice(line, tag_at, tag.name_end).trim_start_matches(['-', ' ']);
     parsed.service = Some(Cow::Borrowed(name));
     parsed.attribute("process", slice(line, tag.process.0, tag.process.1));
-    parsed.message = Cow::Borrowed(tail(line, tag.end).trim());
+    parsed.message = Cow::Borrowed(trimmed(tail(line, tag.end)));
     Some(parsed)
 }
 

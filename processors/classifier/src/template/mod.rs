@@ -2,17 +2,16 @@
 //! Promises: a pure function of the message, linear in its length, bounded in size.
 
 mod addresses;
+mod stamps;
 mod values;
 mod words;
 
 use crate::mask::without_tags;
 use crate::scan::{at, cut, skip_spaces, slice, token_end};
-use crate::time;
+pub(crate) use stamps::Stamps;
 
 /// Bytes of a message that its template is made of.
 pub const MAX_SOURCE: usize = 4096;
-/// Bytes in a pattern id: hexadecimal digits of the hash of its template.
-const ID_DIGITS: usize = 16;
 
 /// The template of a message. Only its first line counts.
 pub fn template(message: &str) -> String {
@@ -23,11 +22,13 @@ pub fn template(message: &str) -> String {
 
 /// Writes the template of a message behind what `out` holds.
 pub fn template_into(message: &str, out: &mut String) {
-    let message = message.trim_start();
-    let first_end = memchr::memchr(b'\n', message.as_bytes()).unwrap_or(message.len());
-    let first_line = slice(message, 0, first_end);
+    write(message, out, &mut Stamps::default());
+}
+
+/// As `template_into`; notes where time stamps were looked for.
+pub(crate) fn write(message: &str, out: &mut String, stamps: &mut Stamps) {
     // Which secret stands in a message is one of its variables.
-    let untagged = without_tags(first_line);
+    let untagged = without_tags(first_line(message));
     let source = cut(&untagged, MAX_SOURCE).trim_end();
     let bytes = source.as_bytes();
     let mut pos = 0;
@@ -40,11 +41,18 @@ pub fn template_into(message: &str, out: &mut String) {
             out.push(' ');
         }
         let word_at = out.len();
-        pos = token(source, pos, out);
+        pos = token(source, pos, out, stamps);
         collapse(out, word_at);
     }
     let trimmed = out.trim_end().len();
     out.truncate(trimmed);
+}
+
+/// The line that a template is made of.
+fn first_line(message: &str) -> &str {
+    let message = message.trim_start();
+    let end = memchr::memchr(b'\n', message.as_bytes()).unwrap_or(message.len());
+    slice(message, 0, end)
 }
 
 /// Drops a word with a value that is the same as the word before: a list of values is one value.
@@ -63,33 +71,31 @@ fn collapse(out: &mut String, word_at: usize) {
 
 /// Id of a pattern: the hash of its template.
 pub fn pattern_id(template: &str) -> String {
-    hash_hex(template.as_bytes(), ID_DIGITS)
+    written_id(pattern_number(template))
 }
 
-/// Id of a pattern as a number.
+/// Id of a pattern as it is written: 16 hexadecimal digits.
+pub(crate) fn written_id(id: u64) -> String {
+    format!("{id:016x}")
+}
+
+/// Id of a pattern as a number: the first eight bytes of the BLAKE3 hash of its template.
 pub(crate) fn pattern_number(template: &str) -> u64 {
     let hash = blake3::hash(template.as_bytes());
     let (words, _) = hash.as_bytes().as_chunks::<8>();
     words.first().map_or(0, |first| u64::from_be_bytes(*first))
 }
 
-/// The first `digits` hexadecimal digits of a BLAKE3 hash.
-pub(crate) fn hash_hex(bytes: &[u8], digits: usize) -> String {
-    let mut hex = blake3::hash(bytes).to_hex().to_string();
-    hex.truncate(digits);
-    hex
-}
-
 /// One token, or several that make one value (a date, a number with its unit); returns its end.
-fn token(source: &str, start: usize, out: &mut String) -> usize {
+fn token(source: &str, start: usize, out: &mut String, stamps: &mut Stamps) -> usize {
     let bytes = source.as_bytes();
     let first = at(bytes, start);
-    if let Some(end) = timestamp(bytes, start) {
+    if let Some(end) = stamps.find(bytes, start) {
         out.push_str("<time>");
         return rest_of_token(source, end, out);
     }
     if matches!(first, b'[' | b'(')
-        && let Some(end) = timestamp(bytes, start + 1)
+        && let Some(end) = stamps.find(bytes, start + 1)
     {
         out.push(char::from(first));
         out.push_str("<time>");
@@ -114,21 +120,6 @@ fn rest_of_token(source: &str, start: usize, out: &mut String) -> usize {
     let end = token_end(source.as_bytes(), start);
     words::mask(slice(source, start, end), out);
     end
-}
-
-/// A time stamp with a day, which may span several tokens.
-fn timestamp(bytes: &[u8], start: usize) -> Option<usize> {
-    let first = at(bytes, start);
-    let opens = first.is_ascii_digit()
-        || (first.is_ascii_uppercase() && at(bytes, start + 3) == b' ')
-        || (first.is_ascii_uppercase() && at(bytes, start + 3) == b',');
-    if !opens {
-        return None;
-    }
-    // The reference time only supplies a year, which the mask does not show.
-    let stamp = time::parse_at(bytes, start, 0, false)?;
-    let closes = !at(bytes, stamp.end).is_ascii_alphanumeric();
-    (stamp.dated && closes).then_some(stamp.end)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use super::{MAX_COMPONENT, MAX_FILLER, MAX_GROUP, MAX_ITEMS, Walk};
 use crate::parse::logcat;
-use crate::scan::{at, run_end, skip_spaces, slice, token_end};
+use crate::scan::{at, from, run_end, skip_spaces, slice, token_end, trimmed};
 use crate::severity;
 
 impl Walk<'_> {
@@ -60,9 +60,8 @@ impl Walk<'_> {
 
     /// The item's end: a space or a bar.
     fn item_end(&self) -> usize {
-        let end = token_end(self.bytes, self.pos);
-        let token = self.bytes.get(self.pos..end).unwrap_or(&[]);
-        memchr::memchr(b'|', token).map_or(end, |bar| self.pos + bar)
+        let rest = from(self.bytes, self.pos);
+        memchr::memchr3(b' ', b'\t', b'|', rest).map_or(self.bytes.len(), |end| self.pos + end)
     }
 
     fn severity_item(&mut self, end: usize) -> bool {
@@ -167,7 +166,7 @@ impl Walk<'_> {
     fn group(&mut self) -> bool {
         let Some(close) = closing_bracket(self.bytes, self.pos) else { return false };
         let content = slice(self.line, self.pos + 1, close);
-        let trimmed = content.trim();
+        let trimmed = trimmed(content);
         if self.severity.is_none() {
             let word = trimmed.rsplit(':').next().unwrap_or("");
             if let Some(severity) = severity::from_word(word.as_bytes()) {
@@ -224,7 +223,7 @@ impl Walk<'_> {
             Some(name) => (name, true),
             None => (token.trim_end_matches(']'), false),
         };
-        if !name.bytes().all(is_component_byte) {
+        if !name.bytes().all(|byte| COMPONENT_BYTES[usize::from(byte)]) {
             return false;
         }
         let next_at = skip_spaces(self.bytes, end);
@@ -306,20 +305,21 @@ impl Walk<'_> {
 /// The bracket that closes the one at `open`, over nested ones.
 fn closing_bracket(bytes: &[u8], open: usize) -> Option<usize> {
     let mut depth = 0u32;
-    let highest = bytes.len().min(open + MAX_GROUP);
-    for pos in open..highest {
-        match at(bytes, pos) {
-            b'[' => depth += 1,
+    let window = bytes.get(open..bytes.len().min(open + MAX_GROUP))?;
+    window
+        .iter()
+        .position(|byte| match byte {
+            b'[' => {
+                depth += 1;
+                false
+            }
             b']' => {
                 depth -= 1;
-                if depth == 0 {
-                    return Some(pos);
-                }
+                depth == 0
             }
-            _ => {}
-        }
-    }
-    None
+            _ => false,
+        })
+        .map(|length| open + length)
 }
 
 /// The end of a short word without letters at `pos`, or `pos` where another stands there.
@@ -341,7 +341,18 @@ pub(super) fn is_component_byte_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'/')
 }
 
-fn is_component_byte(byte: u8) -> bool {
+/// The bytes of a component: asked of so many that a table pays.
+const COMPONENT_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = is_component_byte(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
+const fn is_component_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
@@ -366,20 +377,22 @@ fn is_component_byte(byte: u8) -> bool {
 fn is_technical(name: &str) -> bool {
     let bytes = name.as_bytes();
     let inner = bytes.get(1..).unwrap_or(&[]);
-    let marked = inner
-        .iter()
-        .any(|byte| matches!(byte, b'.' | b'$' | b'_' | b'/' | b'[' | b':' | b'@' | b'-'));
-    let humps = bytes
-        .windows(2)
-        .filter(|pair| matches!(pair, [a, b] if a.is_ascii_lowercase() && b.is_ascii_uppercase()))
-        .count();
+    let is_marked = || {
+        let is_mark =
+            |byte: &u8| matches!(byte, b'.' | b'$' | b'_' | b'/' | b'[' | b':' | b'@' | b'-');
+        inner.iter().any(is_mark)
+    };
+    let has_hump = || {
+        let is_hump = |(a, b): (&u8, &u8)| a.is_ascii_lowercase() && b.is_ascii_uppercase();
+        bytes.iter().zip(inner).any(is_hump)
+    };
     let ends_well = bytes
         .last()
         .is_some_and(|last| last.is_ascii_alphanumeric() || matches!(last, b')' | b']' | b'>'));
     // A host and port, or an address, is a value.
     let value = bytes.first().is_some_and(u8::is_ascii_digit)
         && (bytes.contains(&b':') || !bytes.iter().any(u8::is_ascii_alphabetic));
-    ends_well && !value && (marked || humps >= 1)
+    ends_well && !value && (is_marked() || has_hump())
 }
 
 /// Whether a name carries a source position or a process id, as `main.go:23` and `sshd[12]` do.
