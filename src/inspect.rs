@@ -74,17 +74,18 @@ impl Writer {
         line.extend_from_slice(b"\",\"severity\":\"");
         line.extend_from_slice(view.severity.as_str().as_bytes());
         line.extend_from_slice(b"\",\"service\":\"");
-        escape(view.service(), line)?;
+        escape(view.service(), line);
         line.extend_from_slice(b"\",\"category\":\"");
-        escape(view.category(), line)?;
+        escape(view.category(), line);
         line.extend_from_slice(b"\",\"message\":\"");
-        escape(&view.message, line)?;
+        escape(&view.message, line);
+        // Ids are hexadecimal digits.
         line.extend_from_slice(b"\",\"pattern_id\":\"");
-        escape(view.pattern_id(), line)?;
+        line.extend_from_slice(view.pattern_id().as_bytes());
         line.extend_from_slice(b"\",\"template\":\"");
-        escape(view.template(), line)?;
+        escape(view.template(), line);
         line.extend_from_slice(b"\",\"fingerprint\":\"");
-        escape(view.fingerprint(), line)?;
+        line.extend_from_slice(view.fingerprint().as_bytes());
         line.extend_from_slice(b"\",\"exception\":");
         serde_json::to_writer(&mut *line, &view.exception)?;
         line.extend_from_slice(b",\"culprits\":");
@@ -94,32 +95,55 @@ impl Writer {
     }
 }
 
-/// Writes a text as it stands between the quotes of a JSON string. Few hold anything to escape, and of those few a
-/// control character: without one, they are copied from mark to mark.
-fn escape(text: &str, out: &mut Vec<u8>) -> Result<()> {
-    // Without a way out of the loop, many bytes are compared at once.
-    let is_plain = !text
-        .bytes()
-        .fold(false, |found, byte| found | (byte < b' ') | (byte == b'"') | (byte == b'\\'));
-    if is_plain {
-        out.extend_from_slice(text.as_bytes());
-        return Ok(());
-    }
-    if text.bytes().fold(false, |found, byte| found | (byte < b' ')) {
-        let quoted = serde_json::to_vec(text)?;
-        out.extend_from_slice(quoted.get(1..quoted.len() - 1).unwrap_or_default());
-        return Ok(());
-    }
+/// Writes a text as it stands between the quotes of a JSON string.
+fn escape(text: &str, out: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
-    while let Some((before, [mark, behind @ ..])) =
-        memchr::memchr2(b'"', b'\\', rest).and_then(|at| rest.split_at_checked(at))
-    {
-        out.extend_from_slice(before);
-        out.extend_from_slice(&[b'\\', *mark]);
+    while let Some((plain, [byte, behind @ ..])) = rest.split_at_checked(plain_run(rest)) {
+        out.extend_from_slice(plain);
+        escape_byte(*byte, out);
         rest = behind;
     }
     out.extend_from_slice(rest);
-    Ok(())
+}
+
+/// How many bytes stand before the first that has to be escaped. Eight are asked about at once.
+fn plain_run(bytes: &[u8]) -> usize {
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (word, start) in words.iter().zip((0..).step_by(8)) {
+        let plain = plain_bytes(u64::from_le_bytes(*word));
+        if plain < word.len() {
+            return start + plain;
+        }
+    }
+    let is_escaped = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
+    bytes.len() - rest.len() + rest.iter().position(is_escaped).unwrap_or(rest.len())
+}
+
+/// How many of eight bytes stand before the first that is a quote, a backslash or a control character.
+fn plain_bytes(word: u64) -> usize {
+    const BYTES: u64 = u64::MAX / 0xff;
+    // Sets the highest bit of a byte that is less, and of no byte before the first such.
+    let below = |word: u64, bound: u64| word.wrapping_sub(BYTES * bound) & !word;
+    let is = |byte: u8| below(word ^ (BYTES * u64::from(byte)), 1);
+    let escaped = (below(word, 0x20) | is(b'"') | is(b'\\')) & (BYTES * 0x80);
+    (escaped.trailing_zeros() / u8::BITS) as usize
+}
+
+fn escape_byte(byte: u8, out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    match byte {
+        b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        0x08 => out.extend_from_slice(b"\\b"),
+        0x0c => out.extend_from_slice(b"\\f"),
+        0..0x20 => {
+            out.extend_from_slice(b"\\u00");
+            out.extend([byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]));
+        }
+        _ => out.push(byte),
+    }
 }
 
 /// Writes times as RFC 3339 with microseconds; events that follow one another mostly share the
@@ -180,12 +204,17 @@ mod tests {
 
     #[test]
     fn texts_are_written_as_json() {
-        for text in ["", "plain <ip> é", "a \"b\" \\ c", "tab\there", "line\nfeed", "\u{1}\u{7f}"]
-        {
-            let mut out = vec![b'"'];
-            escape(text, &mut out).unwrap();
-            out.push(b'"');
-            assert_eq!(out, serde_json::to_vec(text).unwrap());
+        let every: String = (0..0x180).filter_map(char::from_u32).collect();
+        let texts = ["", "plain <ip> é", "a \"b\" \\ c", "tab\there", "line\nfeed", &every];
+        for text in texts {
+            // Each byte comes to lie at each place of a word.
+            for before in 0..8 {
+                let text = "!".repeat(before) + text;
+                let mut out = vec![b'"'];
+                escape(&text, &mut out);
+                out.push(b'"');
+                assert_eq!(out, serde_json::to_vec(&text).unwrap());
+            }
         }
     }
 

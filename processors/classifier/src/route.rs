@@ -2,7 +2,7 @@
 
 use crate::mask::without_tags;
 use crate::parse::Request;
-use crate::scan::{at, cut, run_end};
+use crate::scan::{at, cut, run_end, slice};
 
 /// Segments of a path that its route keeps.
 const MAX_SEGMENTS: usize = 6;
@@ -31,7 +31,9 @@ pub(crate) fn write(request: &Request<'_>, out: &mut String) {
         return;
     }
     let path = without_tags(request.path);
-    for (index, segment) in path.split('/').enumerate() {
+    let bytes = path.as_bytes();
+    let mut start = 0;
+    for index in 0.. {
         if index > MAX_SEGMENTS {
             out.push_str("/<path>");
             break;
@@ -39,11 +41,17 @@ pub(crate) fn write(request: &Request<'_>, out: &mut String) {
         if index > 0 {
             out.push('/');
         }
-        let bytes = segment.as_bytes();
-        let versioned = at(bytes, 0) == b'v'
-            && bytes.len() <= 3
-            && run_end(bytes, 1, |byte| byte.is_ascii_digit()) == bytes.len();
-        let variable = segment.len() > MAX_SEGMENT || bytes.iter().any(u8::is_ascii_digit);
-        out.push_str(if variable && !versioned { "<id>" } else { segment });
+        let mut digits = 0;
+        let end = run_end(bytes, start, |byte| {
+            digits += usize::from(byte.is_ascii_digit());
+            byte != b'/'
+        });
+        let versioned = at(bytes, start) == b'v' && end - start <= 3 && digits == end - start - 1;
+        let variable = end - start > MAX_SEGMENT || digits > 0;
+        out.push_str(if variable && !versioned { "<id>" } else { slice(&path, start, end) });
+        if end == bytes.len() {
+            break;
+        }
+        start = end + 1;
     }
 }

@@ -63,11 +63,9 @@ pub(crate) fn token_end(bytes: &[u8], pos: usize) -> usize {
 
 /// End of the run of bytes at `pos` for which `keep` holds.
 #[inline]
-pub(crate) fn run_end(bytes: &[u8], mut pos: usize, keep: impl Fn(u8) -> bool) -> usize {
-    while pos < bytes.len() && keep(at(bytes, pos)) {
-        pos += 1;
-    }
-    pos
+pub(crate) fn run_end(bytes: &[u8], pos: usize, mut keep: impl FnMut(u8) -> bool) -> usize {
+    let rest = from(bytes, pos);
+    pos + rest.iter().position(|byte| !keep(*byte)).unwrap_or(rest.len())
 }
 
 /// Whether `text` holds `needle`.

@@ -77,7 +77,9 @@ impl Access {
     pub(super) fn parsed<'a>(&self, line: &'a str) -> Parsed<'a> {
         let Quoted { start, method_end, target, status, code } = self.request;
         let part = |(start, end): (usize, usize)| slice(line, start, end);
-        let path = part(target).split(['?', '#']).next().unwrap_or("");
+        let target = part(target);
+        let path_end = run_end(target.as_bytes(), 0, |byte| !matches!(byte, b'?' | b'#'));
+        let path = slice(target, 0, path_end);
         let method = slice(line, start + 1, method_end);
         let mut parsed = Parsed {
             format: Format::Access,
