@@ -6,6 +6,7 @@ pub mod analysis;
 pub mod change;
 pub mod codec;
 pub mod log;
+mod log_fields;
 pub mod node;
 pub mod registry;
 pub mod registry_http;
@@ -23,6 +24,7 @@ pub use codec::{
     Codec, CodecLimits, DecodeError, EncodeError, RegistryEndpoint, RegistryError, Writer,
 };
 pub use log::{ClassifiedLog, Exception, Frame, Pattern, Severity};
+pub use log_fields::LogFields;
 pub use node::{AuditEvent, Mode, Node, NodeStatus, Outcome, Policy};
 pub use state::{StateEntry, TimerEntry};
 pub use value::Value;

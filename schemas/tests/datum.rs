@@ -73,6 +73,11 @@ proptest! {
     }
 
     #[test]
+    fn a_log_has_the_fields_that_it_shows(value in generated::classified_log()) {
+        prop_assert_eq!(value.fields().to_log(), value);
+    }
+
+    #[test]
     fn analyses_have_the_bytes_of_the_reference(value in generated::analysis()) {
         agrees_with_the_reference::<Analysis>(&value);
     }

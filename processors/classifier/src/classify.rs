@@ -2,25 +2,21 @@
 //! Promises: a pure function of the event, its source's name and its context.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use hephaestus_schemas::{ClassifiedLog, Exception, Frame, Severity};
+use hephaestus_schemas::{ClassifiedLog, Exception, Severity};
 
 use crate::assemble::{Assembled, Context, RawLine, SourceState};
 use crate::category::Categories;
 use crate::config::ClassifierConfig;
-use crate::envelope::Envelope;
 use crate::exception::{self, Rules};
 use crate::known::{self, Known};
 use crate::mask::Masker;
 use crate::parse::{self, Format, Parsed};
 use crate::rules::{EventRules, Facts};
 use crate::scan::{cut, slice, tail};
+use crate::view::{MAX_ATTRIBUTE, View, service};
 use crate::{culprit, fingerprint, passed, route, template};
-
-/// Bytes kept of one attribute.
-const MAX_ATTRIBUTE: usize = 512;
 
 /// An event, classified, and the records it was read from.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,113 +37,6 @@ impl Event {
     /// The records it was read from, as runs of offsets, inclusive.
     pub fn runs(&self) -> Vec<(u64, u64)> {
         crate::assemble::runs(self.first_offset, self.last_offset, &self.gaps)
-    }
-}
-
-/// An event, classified, with what it was read from borrowed: what a reader does not ask for is
-/// not copied.
-#[derive(Debug, Clone)]
-pub struct View<'a> {
-    event: &'a Assembled,
-    context: &'a Context,
-    source: &'a str,
-    parsed: Parsed<'a>,
-    known: Rc<Known>,
-    /// Microseconds since 1970 UTC.
-    pub timestamp: i64,
-    /// How bad it is.
-    pub severity: Severity,
-    /// The event's own message.
-    pub message: Cow<'a, str>,
-    /// The exception in it.
-    pub exception: Option<Exception>,
-    /// Frames that may be to blame, the likeliest first.
-    pub culprits: Vec<Frame>,
-    with_context: bool,
-    /// The event named no time, and no collector did.
-    from_record: bool,
-}
-
-impl View<'_> {
-    /// Offset of the first record.
-    pub fn first_offset(&self) -> u64 {
-        self.event.first_offset
-    }
-
-    /// Offset of the last record.
-    pub fn last_offset(&self) -> u64 {
-        self.event.last_offset
-    }
-
-    /// The message without its variables.
-    pub fn template(&self) -> &str {
-        &self.known.template
-    }
-
-    /// Id of the template.
-    pub fn pattern_id(&self) -> &str {
-        &self.known.pattern_id
-    }
-
-    /// The same as a number.
-    pub(crate) fn pattern_number(&self) -> u64 {
-        self.known.pattern
-    }
-
-    /// Id of this kind of event.
-    pub fn fingerprint(&self) -> &str {
-        &self.known.fingerprint
-    }
-
-    /// What kind of event it is.
-    pub fn category(&self) -> &str {
-        &self.known.category
-    }
-
-    /// Whether the event reports a failure.
-    pub fn is_failing(&self) -> bool {
-        self.severity >= Severity::Error || self.exception.is_some()
-    }
-
-    /// The service it comes from.
-    pub fn service(&self) -> &str {
-        service(&self.parsed, self.event.envelope.as_deref(), self.source)
-    }
-
-    /// The event as it is published, and its records.
-    pub fn into_event(self) -> Event {
-        let event = self.event;
-        Event {
-            log: Box::new(self.into_log()),
-            first_offset: event.first_offset,
-            last_offset: event.last_offset,
-            gaps: event.gaps.clone(),
-            trace: event.trace.clone(),
-        }
-    }
-
-    /// The event as it is published.
-    pub fn into_log(self) -> ClassifiedLog {
-        ClassifiedLog {
-            service: self.service().to_owned(),
-            fingerprint: self.known.fingerprint.clone(),
-            pattern_id: self.known.pattern_id.clone(),
-            template: self.known.template.clone(),
-            source: self.source.to_owned(),
-            timestamp: self.timestamp,
-            timestamp_from_record: self.from_record,
-            severity: self.severity,
-            category: self.known.category.clone().into_owned(),
-            category_reason: self.known.reason.clone().into_owned(),
-            attributes: attributes(&self.parsed, self.event.envelope.as_deref()),
-            message: self.message.into_owned(),
-            exception: self.exception,
-            culprits: self.culprits,
-            context: if self.with_context { self.context.to_vec() } else { Vec::new() },
-            lines: i32::try_from(self.event.lines).unwrap_or(i32::MAX),
-            masked: i32::try_from(self.event.masked).unwrap_or(i32::MAX),
-            truncated: self.event.truncated,
-        }
     }
 }
 
@@ -183,7 +72,7 @@ impl Classifier {
     /// Takes a record of `source` (`service/instance/stream`) and returns the events it completes.
     pub fn push(&self, state: &mut SourceState, source: &str, record: RawLine<'_>) -> Vec<Event> {
         let mut events = Vec::new();
-        self.push_with(state, source, record, &mut |view| events.push(view.into_event()));
+        self.push_with(state, source, record, &mut |view| events.push(view.to_event()));
         events
     }
 
@@ -205,7 +94,7 @@ impl Classifier {
     /// Completes what is pending of a source: no further line came within the time-out.
     pub fn flush(&self, state: &mut SourceState, source: &str) -> Vec<Event> {
         let mut events = Vec::new();
-        self.flush_with(state, source, &mut |view| events.push(view.into_event()));
+        self.flush_with(state, source, &mut |view| events.push(view.to_event()));
         events
     }
 
@@ -253,7 +142,7 @@ impl Classifier {
 
     /// Classifies an event.
     pub fn classify(&self, source: &str, event: &Assembled, context: &Context) -> ClassifiedLog {
-        self.view(source, event, context).into_log()
+        self.view(source, event, context).to_log()
     }
 
     fn view<'a>(&self, source: &'a str, event: &'a Assembled, context: &'a Context) -> View<'a> {
@@ -395,18 +284,6 @@ impl Classifier {
     }
 }
 
-/// The service an event comes from.
-fn service<'a>(parsed: &'a Parsed<'_>, envelope: Option<&'a Envelope>, source: &'a str) -> &'a str {
-    let wrapped = envelope.and_then(|envelope| envelope.service.as_deref());
-    match parsed.service.as_deref().or(wrapped) {
-        Some(service) => cut(service, MAX_ATTRIBUTE),
-        None => {
-            let end = memchr::memchr(b'/', source.as_bytes());
-            slice(source, 0, end.unwrap_or(source.len()))
-        }
-    }
-}
-
 /// The first line, and the rest with the line feed before it.
 fn split_first_line(text: &str) -> (&str, &str) {
     match memchr::memchr(b'\n', text.as_bytes()) {
@@ -456,22 +333,4 @@ fn severity(parsed: &Parsed<'_>, exception: Option<&Exception>) -> Severity {
         },
         None => Severity::Info,
     }
-}
-
-fn attributes(parsed: &Parsed<'_>, envelope: Option<&Envelope>) -> BTreeMap<String, String> {
-    let mut attributes = BTreeMap::new();
-    for (name, value) in envelope.iter().flat_map(|envelope| &envelope.attributes) {
-        attributes.insert(name.clone().into_owned(), value.clone());
-    }
-    for (name, value) in &parsed.attributes {
-        if !value.is_empty() {
-            attributes.insert((*name).to_owned(), cut(value, MAX_ATTRIBUTE).to_owned());
-        }
-    }
-    if let Some(request) = &parsed.request {
-        let mut text = String::with_capacity(request.path.len());
-        route::write(request, &mut text);
-        attributes.insert("http_route".to_owned(), text);
-    }
-    attributes
 }

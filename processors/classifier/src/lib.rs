@@ -25,10 +25,11 @@ pub mod stage;
 mod steady;
 pub mod template;
 mod time;
+mod view;
 
 pub use alias::{PatternTable, Thresholds};
 pub use assemble::{Assembled, Context, RawLine, SourceState};
-pub use classify::{Classifier, Event, View};
+pub use classify::{Classifier, Event};
 pub use config::ClassifierConfig;
 pub use culprit::{MAX_CULPRITS, rank as rank_culprits};
 pub use envelope::Envelope;
@@ -37,3 +38,4 @@ pub use mask::{Masked, Masker, SecretRule, SecretRuleError, SourceMasker};
 pub use offline::{Inspected, InspectedEvent, Inspection, Summary};
 pub use parse::{Format, Parsed, Request, parse, parse_as};
 pub use rules::{MatchConfig, RuleConfig, RuleError};
+pub use view::View;

@@ -8,7 +8,8 @@ use hephaestus_schemas::ClassifiedLog;
 
 use crate::alias::PatternTable;
 use crate::assemble::{RawLine, SourceState};
-use crate::classify::{Classifier, View};
+use crate::classify::Classifier;
+use crate::view::View;
 
 /// An event and its place in the input.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +36,7 @@ pub struct Inspected<'a> {
 impl Inspected<'_> {
     /// The event, to be kept.
     pub fn into_owned(self) -> InspectedEvent {
-        let log = self.view.into_log();
+        let log = self.view.to_log();
         InspectedEvent { first_line: self.first_line, last_line: self.last_line, log }
     }
 }

@@ -6,12 +6,14 @@ use crate::scan::{at, cut, run_end, slice};
 
 /// Segments of a path that its route keeps.
 const MAX_SEGMENTS: usize = 6;
+/// Bytes of a method that its template keeps.
+const MAX_METHOD: usize = 16;
 /// Longest segment of a path that is taken for a word.
 const MAX_SEGMENT: usize = 24;
 
 /// Writes `GET /users/<id> 500`: what requests of one kind share.
 pub(crate) fn write_template(request: &Request<'_>, out: &mut String) {
-    out.push_str(cut(request.method, 16));
+    out.push_str(cut(request.method, MAX_METHOD));
     out.push(' ');
     write(request, out);
     out.push(' ');
@@ -22,6 +24,13 @@ pub(crate) fn write_template(request: &Request<'_>, out: &mut String) {
         status /= 10;
     }
     out.extend(digits.map(char::from));
+}
+
+/// The path in a template that `write_template` wrote for a request.
+pub(crate) fn of_template<'a>(request: &Request<'_>, template: &'a str) -> &'a str {
+    const STATUS: usize = 3;
+    let start = cut(request.method, MAX_METHOD).len() + 1;
+    slice(template, start, template.len().saturating_sub(STATUS + 1))
 }
 
 /// Writes a path with its variable segments masked. What was not found names no route.

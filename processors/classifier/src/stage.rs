@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -21,15 +21,17 @@ use hephaestus_pipeline::{
     table::TableSink,
 };
 use hephaestus_schemas::{
-    ClassifiedLog, Pattern, Severity,
-    codec::{Codec, EncodeError},
+    ClassifiedLog, LogFields, Pattern, Severity,
+    codec::{Codec, EncodeError, Writer},
     topics, wire,
 };
 use prometheus::core::Collector;
 
 use crate::rules::Idle;
 use crate::scan::cut;
-use crate::{Classifier, ClassifierConfig, Event, Format, PatternTable, RawLine, SourceState};
+use crate::{
+    Classifier, ClassifierConfig, Format, PatternTable, RawLine, SourceState, View, template,
+};
 
 /// Timer that completes what is pending of a source.
 const FLUSH: &str = "flush";
@@ -52,6 +54,8 @@ pub struct ClassifierStage {
     /// A format that is not known was told of: once is enough for the log.
     told_of_format: AtomicBool,
     idle: Mutex<Idle>,
+    /// Encodes events, once their schema is registered.
+    writer: OnceLock<Writer<ClassifiedLog>>,
 }
 
 impl ClassifierStage {
@@ -65,6 +69,7 @@ impl ClassifierStage {
             raw_logs: topics::RAW_LOGS.into(),
             told_of_format: AtomicBool::new(false),
             idle: Mutex::default(),
+            writer: OnceLock::new(),
         }
     }
 
@@ -104,27 +109,62 @@ impl ClassifierStage {
         format
     }
 
-    fn emit(&self, events: Vec<Event>, partition: u32, effects: &mut Effects<Written>) {
-        if !events.is_empty() {
-            self.look_at_rules();
+    /// What an event leads to.
+    fn emit(&self, event: &Found<'_>, effects: &mut Effects<Written>) -> Result<(), Failure> {
+        self.look_at_rules();
+        let mut origins = Origins::default();
+        for (first, last) in &event.runs {
+            let (topic, partition) = (self.raw_logs.clone(), event.partition);
+            origins.push(Origin { topic, partition, first: *first, last: *last });
         }
-        for event in events {
-            let mut origins = Origins::default();
-            for (first, last) in event.runs() {
-                origins.push(Origin { topic: self.raw_logs.clone(), partition, first, last });
-            }
-            let patterns = self.learned.observe(&event.log);
-            let traceparent = (!event.trace.is_empty()).then(|| Bytes::from(event.trace));
-            effects.emitted.push(Emitted {
-                value: Written::Event(event.log),
-                origins: Some(origins.clone()),
-                traceparent,
-            });
-            for pattern in patterns {
-                effects.emit_from(Written::Pattern(pattern), origins.clone());
-            }
+        let fields = &event.fields;
+        let patterns = self.learned.observe(event.pattern, fields);
+        let Some(writer) = self.writer.get() else {
+            let message = "the schema of classified-logs is not registered".to_owned();
+            return Err(Failure::Fatal { message });
+        };
+        let value = writer.encode_fields(fields);
+        let value = value.map_err(|error| Failure::reject("encode", error))?;
+        let key = Bytes::copy_from_slice(fields.fingerprint.as_bytes());
+        effects.emitted.push(Emitted {
+            value: Written::Event { key, value },
+            origins: Some(origins.clone()),
+            traceparent: (!event.trace.is_empty())
+                .then(|| Bytes::copy_from_slice(event.trace.as_bytes())),
+        });
+        for pattern in patterns {
+            effects.emit_from(Written::Pattern(pattern), origins.clone());
         }
+        Ok(())
     }
+
+    /// What an event of a source leads to.
+    fn emit_view(
+        &self,
+        view: &View<'_>,
+        partition: u32,
+        effects: &mut Effects<Written>,
+    ) -> Result<(), Failure> {
+        let found = Found {
+            fields: view.fields(),
+            pattern: view.pattern_number(),
+            runs: view.runs(),
+            trace: view.trace(),
+            partition,
+        };
+        self.emit(&found, effects)
+    }
+}
+
+/// An event, and the records that it was found in.
+struct Found<'a> {
+    fields: LogFields<'a>,
+    /// Id of its pattern.
+    pattern: u64,
+    runs: Vec<(u64, u64)>,
+    /// Trace context of the first record, or nothing.
+    trace: &'a str,
+    partition: u32,
 }
 
 /// What is known of patterns, here and elsewhere.
@@ -141,11 +181,11 @@ impl Learned {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of an event's pattern; gives what is to be published.
-    fn observe(&self, log: &ClassifiedLog) -> Vec<Pattern> {
+    /// Takes note of an event's pattern, of which this is the id; gives what is to be published.
+    fn observe(&self, id: u64, log: &LogFields<'_>) -> Vec<Pattern> {
         let mut inner = self.lock();
         let failing = log.severity >= Severity::Error || log.exception.is_some();
-        let seen = inner.table.observe(&log.pattern_id, &log.template, log.timestamp, failing);
+        let seen = inner.table.observe_number(id, log.template, log.timestamp, failing);
         for pattern in seen {
             inner.waiting.insert(pattern.id.clone(), (pattern, 0));
         }
@@ -212,8 +252,14 @@ impl Input for RawRecord {
 /// What the classifier writes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Written {
-    /// An event. It is moved several times on its way, and is large.
-    Event(Box<ClassifiedLog>),
+    /// An event: its fingerprint, and the event as it is written. It is encoded where it was read: to be kept until
+    /// then, each of its texts would be copied.
+    Event {
+        /// Fingerprint.
+        key: Bytes,
+        /// The value, in the wire format.
+        value: Bytes,
+    },
     /// A pattern that is new, or an alias that was learned.
     Pattern(Pattern),
 }
@@ -221,24 +267,23 @@ pub enum Written {
 impl Output for Written {
     fn topic(&self) -> &'static str {
         match self {
-            Self::Event(_) => topics::CLASSIFIED_LOGS,
+            Self::Event { .. } => topics::CLASSIFIED_LOGS,
             Self::Pattern(_) => topics::PATTERNS,
         }
     }
 
     fn key(&self) -> Bytes {
         match self {
-            Self::Event(event) => Bytes::copy_from_slice(event.fingerprint.as_bytes()),
+            Self::Event { key, .. } => key.clone(),
             Self::Pattern(pattern) => Bytes::copy_from_slice(pattern.id.as_bytes()),
         }
     }
 
     fn encode(&self, codec: &Codec) -> Result<Option<Bytes>, EncodeError> {
-        let bytes = match self {
-            Self::Event(event) => codec.encode(self.topic(), &**event),
-            Self::Pattern(pattern) => codec.encode(self.topic(), pattern),
-        };
-        bytes.map(Some)
+        match self {
+            Self::Event { value, .. } => Ok(Some(value.clone())),
+            Self::Pattern(pattern) => codec.encode(self.topic(), pattern).map(Some),
+        }
     }
 }
 
@@ -279,6 +324,9 @@ impl Stage for ClassifierStage {
 
     async fn register(&self, codec: &Codec) -> Result<(), Failure> {
         register_value::<ClassifiedLog>(topics::CLASSIFIED_LOGS, codec).await?;
+        let writer = codec.writer::<ClassifiedLog>(topics::CLASSIFIED_LOGS);
+        let writer = writer.map_err(|error| Failure::Fatal { message: error.to_string() })?;
+        self.writer.get_or_init(|| writer);
         register_value::<Pattern>(topics::PATTERNS, codec).await
     }
 
@@ -289,26 +337,32 @@ impl Stage for ClassifierStage {
         state: &mut SourceState,
         effects: &mut Effects<Written>,
     ) -> Result<(), Failure> {
+        let trace = record.headers.text(TRACEPARENT).unwrap_or_default();
         if let RawRecord::Classified(log) = input {
-            let event = Event {
-                log: Box::new(self.classifier.accept(*log)),
-                first_offset: record.offset,
-                last_offset: record.offset,
-                gaps: Vec::new(),
-                trace: record.headers.text(TRACEPARENT).unwrap_or_default().to_owned(),
+            let log = self.classifier.accept(*log);
+            let found = Found {
+                fields: log.fields(),
+                pattern: template::pattern_number(&log.template),
+                runs: vec![(record.offset, record.offset)],
+                trace,
+                partition: record.partition,
             };
-            self.emit(vec![event], record.partition, effects);
-            return Ok(());
+            return self.emit(&found, effects);
         }
         let line = RawLine {
             offset: record.offset,
             timestamp_ms: record.timestamp_ms,
             bytes: record.value.as_deref().unwrap_or_default(),
-            trace: record.headers.text(TRACEPARENT).unwrap_or_default(),
+            trace,
             format: self.format(record),
         };
-        let events = self.classifier.push(state, &source_of(record.key.as_ref()), line);
-        self.emit(events, record.partition, effects);
+        let mut emitted = Ok(());
+        self.classifier.push_with(state, &source_of(record.key.as_ref()), line, &mut |view| {
+            if emitted.is_ok() {
+                emitted = self.emit_view(&view, record.partition, effects);
+            }
+        });
+        emitted?;
         if state.is_idle() {
             effects.cancel_timer(FLUSH);
         } else {
@@ -325,9 +379,13 @@ impl Stage for ClassifierStage {
         state: &mut SourceState,
         effects: &mut Effects<Written>,
     ) -> Result<(), Failure> {
-        let events = self.classifier.flush(state, &source_of(Some(&timer.key)));
-        self.emit(events, timer.partition, effects);
-        Ok(())
+        let mut emitted = Ok(());
+        self.classifier.flush_with(state, &source_of(Some(&timer.key)), &mut |view| {
+            if emitted.is_ok() {
+                emitted = self.emit_view(&view, timer.partition, effects);
+            }
+        });
+        emitted
     }
 }
 

@@ -89,6 +89,8 @@ async fn a_registry_that_does_not_answer_is_waited_for() {
 #[tokio::test]
 async fn it_is_written_with_its_origin_and_what_is_pending_goes_on() {
     let stage = ClassifierStage::new(ClassifierConfig::default());
+    let (_, codec) = codec().await;
+    stage.register(&codec).await.unwrap();
     let mut state = SourceState::default();
     let log = classified();
     let lines = [&b"Traceback (most recent call last):"[..], b"KeyError: 'x'"];
@@ -99,11 +101,15 @@ async fn it_is_written_with_its_origin_and_what_is_pending_goes_on() {
         let mut effects = Effects::default();
         stage.process(&record, input, &mut state, &mut effects).await.unwrap();
         written.extend(effects.emitted.into_iter().filter_map(|emitted| match emitted.value {
-            Written::Event(event) => Some((*event, emitted.origins.unwrap().to_string())),
+            Written::Event { key, value } => {
+                Some((key, value, emitted.origins.unwrap().to_string()))
+            }
             Written::Pattern(_) => None,
         }));
     }
-    assert_eq!(written, [(log, "raw-logs/0/7".to_owned())]);
+    let [(key, value, origins)] = &written[..] else { panic!("{written:?}") };
+    assert_eq!((&key[..], &origins[..]), (log.fingerprint.as_bytes(), "raw-logs/0/7"));
+    assert_eq!(codec.decode::<ClassifiedLog>(value).await.unwrap(), log);
     assert!(!state.is_idle(), "the traceback waits");
 }
 

@@ -3,25 +3,30 @@
 //! Writes byte for byte what the reference implementation does: `tests/datum.rs` holds them together. The encoding is that
 //! of the Avro specification 1.12, "Binary Encoding"; fields are in the order of `avro/classified-log.avsc`.
 
-use crate::{ClassifiedLog, Exception, Frame};
+use crate::{ClassifiedLog, Exception, Frame, LogFields};
 
 /// Index of the branch that is not null, in a union of null and something.
 const SOMETHING: i64 = 1;
 
 /// Appends the datum of an event.
 pub(crate) fn write(log: &ClassifiedLog, out: &mut Vec<u8>) {
-    for value in [&log.fingerprint, &log.pattern_id, &log.template, &log.source, &log.service] {
+    write_fields(&log.fields(), out);
+}
+
+/// Appends the datum of an event by its fields.
+pub(crate) fn write_fields(log: &LogFields<'_>, out: &mut Vec<u8>) {
+    for value in [log.fingerprint, log.pattern_id, log.template, log.source, log.service] {
         text(value, out);
     }
     long(log.timestamp, out);
     boolean(log.timestamp_from_record, out);
     // The symbols stand in the order of the variants.
     long(log.severity as i64, out);
-    for value in [&log.category, &log.category_reason, &log.message] {
+    for value in [log.category, log.category_reason, log.message] {
         text(value, out);
     }
-    optional(log.exception.as_ref(), out, exception);
-    array(&log.culprits, out, frame);
+    optional(log.exception, out, exception);
+    array(log.culprits, out, frame);
     array(&log.context, out, |line, out| text(line, out));
     if !log.attributes.is_empty() {
         length(log.attributes.len(), out);

@@ -26,7 +26,7 @@ use tokio::sync::Mutex;
 pub use endpoint::RegistryEndpoint;
 pub use error::{DecodeError, EncodeError, RegistryError};
 
-use crate::{Exception, Value, topics, wire};
+use crate::{ClassifiedLog, Exception, LogFields, Value, topics, wire};
 use client::RegistryClient;
 use json::PlainJson;
 
@@ -354,13 +354,7 @@ impl<V: Value> Writer<V> {
     /// # Errors
     /// See [`EncodeError`].
     pub fn encode(&self, value: &V) -> Result<Bytes, EncodeError> {
-        SCRATCH.with_borrow_mut(|scratch| {
-            scratch.clear();
-            let encoded =
-                self.encode_into(value, scratch).map(|()| Bytes::copy_from_slice(scratch));
-            scratch.shrink_to(SCRATCH_CAPACITY);
-            encoded
-        })
+        in_scratch(|scratch| self.encode_into(value, scratch))
     }
 
     /// Appends an encoded value; on an error `out` is as before.
@@ -377,19 +371,54 @@ impl<V: Value> Writer<V> {
     }
 
     fn append(&self, value: &V, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        let causes = value.exception().map_or(0, Exception::causes);
+        self.append_datum(value.exception(), out, |out| value.write_datum(&self.schema, out))
+    }
+
+    /// Appends the datum that `write` appends, of a value that holds this exception, with its prefix.
+    fn append_datum(
+        &self,
+        exception: Option<&Exception>,
+        out: &mut Vec<u8>,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), String>,
+    ) -> Result<(), EncodeError> {
+        let causes = exception.map_or(0, Exception::causes);
         if causes > datum::MAX_CAUSES {
             return Err(EncodeError::TooDeep { name: V::NAME, causes, limit: datum::MAX_CAUSES });
         }
         let start = out.len();
         wire::write_prefix(self.id, out);
-        value
-            .write_datum(&self.schema, out)
-            .map_err(|reason| EncodeError::Datum { name: V::NAME, reason })?;
+        write(out).map_err(|reason| EncodeError::Datum { name: V::NAME, reason })?;
         let size = out.len() - start;
         if size > self.max_value_bytes {
             return Err(EncodeError::TooLarge { name: V::NAME, size, limit: self.max_value_bytes });
         }
         Ok(())
     }
+}
+
+impl Writer<ClassifiedLog> {
+    /// Encodes an event by its fields.
+    ///
+    /// # Errors
+    /// See [`EncodeError`].
+    pub fn encode_fields(&self, event: &LogFields<'_>) -> Result<Bytes, EncodeError> {
+        in_scratch(|scratch| {
+            self.append_datum(event.exception, scratch, |out| {
+                log_datum::write_fields(event, out);
+                Ok(())
+            })
+        })
+    }
+}
+
+/// What `write` appends to a buffer that is kept, in memory of its own size.
+fn in_scratch(
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+) -> Result<Bytes, EncodeError> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.clear();
+        let written = write(scratch).map(|()| Bytes::copy_from_slice(scratch));
+        scratch.shrink_to(SCRATCH_CAPACITY);
+        written
+    })
 }

@@ -97,12 +97,26 @@ impl PatternTable {
         first_seen: i64,
         failing: bool,
     ) -> Vec<Pattern> {
-        let mut touched = BTreeSet::new();
-        let mut records = Vec::new();
-        if let Some(id) = parse_id(pattern_id) {
-            records.extend(self.take(id, template, first_seen, failing, &mut touched));
+        match parse_id(pattern_id) {
+            Some(id) => self.observe_number(id, template, first_seen, failing),
+            None => Vec::new(),
         }
-        self.publish(&touched, records)
+    }
+
+    /// As `observe`; the id as a number.
+    pub(crate) fn observe_number(
+        &mut self,
+        id: u64,
+        template: &str,
+        first_seen: i64,
+        failing: bool,
+    ) -> Vec<Pattern> {
+        let mut touched = BTreeSet::new();
+        let records = self.take(id, template, first_seen, failing, &mut touched);
+        if touched.is_empty() {
+            return records.into_iter().collect();
+        }
+        self.publish(&touched, records.into_iter().collect())
     }
 
     /// As `observe`, where nothing is published; the id as a number.

@@ -14,9 +14,9 @@ pub struct Context {
 }
 
 impl Context {
-    /// A copy of the lines.
-    pub fn to_vec(&self) -> Vec<String> {
-        self.lines.iter().cloned().collect()
+    /// The lines.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().map(String::as_str)
     }
 
     pub(super) fn bytes(&self) -> usize {
