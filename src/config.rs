@@ -126,8 +126,9 @@ pub(crate) struct Limits {
     pub(crate) line: ByteSize,
     /// Largest value of a topic that is not `raw-logs`.
     pub(crate) value: ByteSize,
-    /// Inputs and outputs in flight in each stage.
-    pub(crate) stage_in_flight: ByteSize,
+    /// Inputs and outputs in flight in each stage; without it what the engine is best at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stage_in_flight: Option<ByteSize>,
     /// Keyed state held in memory by each stage.
     pub(crate) stage_state: ByteSize,
     /// Read at once by each stage.
@@ -154,7 +155,7 @@ impl Default for Limits {
             bodies: ByteSize::mib(32),
             line: ByteSize::mib(16),
             value: ByteSize(1_000_000),
-            stage_in_flight: ByteSize::mib(16),
+            stage_in_flight: None,
             stage_state: ByteSize::mib(16),
             stage_poll: ByteSize::mib(1),
             commit_interval: None,
@@ -308,7 +309,7 @@ impl Config {
         let share = |size: ByteSize| size.as_usize() / sessions;
         let poll_bytes = share(self.limits.stage_poll).max(MIN_POLL_BYTES);
         Ok(StageConfig {
-            max_in_flight_bytes: share(self.limits.stage_in_flight),
+            max_in_flight_bytes: share(self.stage_in_flight()),
             poll_bytes: poll_bytes.min(self.limits.stage_poll.as_usize()),
             commit_interval: self.commit_interval(),
             state_cache_bytes: share(self.limits.stage_state),

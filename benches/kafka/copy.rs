@@ -31,6 +31,8 @@ pub(crate) const DEAD_LETTERS: &str = "copy-dead-letters";
 pub(crate) const ARGUMENT: &str = "copying-stage";
 /// Largest record.
 const MAX_RECORD: usize = 1 << 20;
+/// Inputs and outputs in flight, in bytes: what the program has by default on Kafka.
+const IN_FLIGHT: usize = 64 << 20;
 
 /// The bytes as they came.
 struct Raw(Option<Bytes>);
@@ -110,7 +112,7 @@ pub(crate) async fn run(servers: &str, settings: &[String]) {
     let defaults = StageConfig::default();
     let config = StageConfig {
         commit_interval: std::time::Duration::from_millis(100),
-        max_in_flight_bytes: defaults.max_in_flight_bytes / sessions,
+        max_in_flight_bytes: IN_FLIGHT / sessions,
         poll_bytes: defaults.poll_bytes / sessions,
         sessions,
         ..defaults

@@ -3,7 +3,7 @@
 use std::{fs::File, io::Read, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use hephaestus_pipeline::config::{HumanDuration, Secret};
+use hephaestus_pipeline::config::{ByteSize, HumanDuration, Secret};
 use hephaestus_schemas::RegistryEndpoint;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,11 @@ use crate::{cli::EngineKind, usage::WrongUsage};
 const COMMIT_INTERVAL: HumanDuration = HumanDuration::from_millis(100);
 /// The same on the embedded engine.
 const COMMIT_INTERVAL_EMBEDDED: HumanDuration = HumanDuration::from_millis(5);
+/// Inputs and outputs in flight in each stage on Kafka, where nothing else is said: while brokers take in one commit,
+/// as much again is worked on.
+const IN_FLIGHT: ByteSize = ByteSize::mib(64);
+/// The same on the embedded engine.
+const IN_FLIGHT_EMBEDDED: ByteSize = ByteSize::mib(16);
 /// How many times the commit interval a transaction may at least stay open: a commit may be late,
 /// for a broker that restarts for instance, and must not be aborted for that.
 const COMMITS_IN_TRANSACTION: u32 = 4;
@@ -44,6 +49,15 @@ impl Config {
             EngineKind::Kafka => COMMIT_INTERVAL,
         };
         self.limits.commit_interval.unwrap_or(default).into()
+    }
+
+    /// Inputs and outputs in flight in each stage.
+    pub(crate) fn stage_in_flight(&self) -> ByteSize {
+        let default = match self.engine {
+            EngineKind::Embedded => IN_FLIGHT_EMBEDDED,
+            EngineKind::Kafka => IN_FLIGHT,
+        };
+        self.limits.stage_in_flight.unwrap_or(default)
     }
 
     /// Members of each stage in this process.

@@ -145,7 +145,9 @@ fn a_stages_sessions_share_what_it_may_take() {
     assert_eq!((embedded.sessions, kafka.sessions), (1, 4));
     let millis = |stage: &StageConfig| stage.commit_interval.as_millis();
     assert_eq!((millis(&embedded), millis(&kafka)), (5, 100));
-    assert_eq!(embedded.max_in_flight_bytes, 4 * kafka.max_in_flight_bytes);
+    assert_eq!((embedded.max_in_flight_bytes, kafka.max_in_flight_bytes), (16 << 20, 16 << 20));
+    let asked = "engine = \"kafka\"\n[limits]\nstage_in_flight = \"8MiB\"";
+    assert_eq!(parse(asked).unwrap().stage().unwrap().max_in_flight_bytes, 4 << 20);
     assert_eq!(embedded.state_cache_bytes, 4 * kafka.state_cache_bytes);
     assert_eq!(embedded.poll_bytes, 4 * kafka.poll_bytes);
     let fast = parse("engine = \"kafka\"\n[limits]\ncommit_interval = \"20ms\"").unwrap();

@@ -187,7 +187,8 @@ fn fetcher_settings(
     } else {
         own.push(("partition.assignment.strategy", "cooperative-sticky".to_owned()));
         own.push(("session.timeout.ms", config.session_timeout.as_millis().to_string()));
-        let heartbeat = (config.session_timeout.as_millis() / 10).clamp(100, 3000);
+        // What another member's coming and going changes is heard of with the next one.
+        let heartbeat = (config.session_timeout.as_millis() / 30).clamp(100, 1000);
         own.push(("heartbeat.interval.ms", heartbeat.to_string()));
     }
     own.extend(instance.clone().map(|instance| ("group.instance.id", instance)));
