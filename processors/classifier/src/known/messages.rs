@@ -10,7 +10,7 @@ use crate::template::Stamps;
 
 /// Messages that one thread remembers; a power of two.
 const MAX_MESSAGES: usize = 8_192;
-/// Longest message, in bytes, that is remembered.
+/// Longest message, in bytes, that is remembered; what is left of a word of eight may come on top.
 const MAX_MESSAGE: usize = 384;
 
 /// Messages, each in the slot that the hash of its form names. One is kept when its form comes again: those of which
