@@ -38,6 +38,7 @@ impl Default for Categories {
                 rules.push(index);
             }
         }
+        // Asked once a template, which is too seldom for a DFA to pay for its making.
         let automaton = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .kind(Some(AhoCorasickKind::ContiguousNFA))

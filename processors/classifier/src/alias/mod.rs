@@ -113,9 +113,6 @@ impl PatternTable {
     ) -> Vec<Pattern> {
         let mut touched = BTreeSet::new();
         let records = self.take(id, template, first_seen, failing, &mut touched);
-        if touched.is_empty() {
-            return records.into_iter().collect();
-        }
         self.publish(&touched, records.into_iter().collect())
     }
 
