@@ -1,6 +1,72 @@
 //! Small helpers to walk over bytes without ever panicking.
 //! Promises: reading past the end yields NUL, cutting a string keeps it valid UTF-8.
 
+use wide::u8x16;
+
+/// Bytes that are looked at at once.
+const BLOCK: usize = 16;
+
+/// Whether there is a byte for which `is` holds. It is asked about sixteen at once, and sets all bits of those.
+#[inline]
+pub(crate) fn any(bytes: &[u8], is: impl Fn(u8x16) -> u8x16) -> bool {
+    let is = |block: &[u8; BLOCK]| is(u8x16::new(*block));
+    let Some(last) = bytes.last_chunk() else {
+        let mut block = [0; BLOCK];
+        block.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        return is(&block).to_bitmask() & ((1 << bytes.len()) - 1) != 0;
+    };
+    // The last block lies over the one before it.
+    let (blocks, _) = bytes.as_chunks();
+    blocks.iter().fold(is(last), |found, block| found | is(block)).any()
+}
+
+/// Whether a byte stands anywhere: for lines, which are short, quicker than to ask where.
+#[inline]
+pub(crate) fn holds(bytes: &[u8], byte: u8) -> bool {
+    any(bytes, |bytes| bytes.simd_eq(u8x16::splat(byte)))
+}
+
+/// Where the first of the first sixteen bytes stands for which `is` holds, as for [`any`].
+#[inline]
+pub(crate) fn first_near(bytes: &[u8], is: impl Fn(u8x16) -> u8x16) -> Option<usize> {
+    let found = is(u8x16::new(*bytes.first_chunk()?)).to_bitmask();
+    (found != 0).then(|| found.trailing_zeros() as usize)
+}
+
+/// A set of bytes, asked for so many that a table pays.
+pub(crate) struct Bytes([bool; 256]);
+
+impl Bytes {
+    /// These bytes.
+    pub(crate) const fn of(bytes: &[u8]) -> Self {
+        let mut table = [false; 256];
+        let mut place = 0;
+        while place < bytes.len() {
+            table[bytes[place] as usize] = true;
+            place += 1;
+        }
+        Self(table)
+    }
+
+    /// These bytes, and the letters and digits of ASCII.
+    pub(crate) const fn alphanumeric_or(bytes: &[u8]) -> Self {
+        let Self(mut table) = Self::of(bytes);
+        let mut byte = 0;
+        while byte < 128 {
+            table[byte as usize] |= (byte as u8).is_ascii_alphanumeric();
+            byte += 1;
+        }
+        Self(table)
+    }
+
+    /// Whether a byte is one of them.
+    #[inline]
+    pub(crate) fn has(&self, byte: u8) -> bool {
+        let Self(table) = self;
+        table[usize::from(byte)]
+    }
+}
+
 /// The byte at `pos`, or NUL past the end.
 #[inline]
 pub(crate) fn at(bytes: &[u8], pos: usize) -> u8 {
@@ -58,7 +124,11 @@ pub(crate) fn skip_spaces(bytes: &[u8], mut pos: usize) -> usize {
 #[inline]
 pub(crate) fn token_end(bytes: &[u8], pos: usize) -> usize {
     let rest = from(bytes, pos);
-    memchr::memchr2(b' ', b'\t', rest).map_or(bytes.len(), |found| pos + found)
+    let is_blank =
+        |bytes: u8x16| bytes.simd_eq(u8x16::splat(b' ')) | bytes.simd_eq(u8x16::splat(b'\t'));
+    first_near(rest, is_blank)
+        .or_else(|| memchr::memchr2(b' ', b'\t', rest))
+        .map_or(bytes.len(), |found| pos + found)
 }
 
 /// End of the run of bytes at `pos` for which `keep` holds.

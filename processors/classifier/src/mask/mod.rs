@@ -4,6 +4,7 @@
 
 mod assign;
 mod names;
+mod needles;
 mod numbers;
 mod own;
 mod personal;
@@ -20,7 +21,6 @@ mod values;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, Input};
 use hephaestus_pipeline::config::Secret;
 
 use crate::config::ClassifierConfig;
@@ -30,7 +30,7 @@ pub use own::{SecretRule, SecretRuleError};
 pub(crate) use private_key::PRIVATE_KEY;
 pub(crate) use tag::{is_placeholder, placeholder, without_tags};
 
-use sieve::Sieve;
+use needles::{Needle, Needles};
 use tag::Tagger;
 
 /// A part of a line to be replaced.
@@ -60,46 +60,6 @@ impl<'m> Span<'m> {
     }
 }
 
-/// What a needle found in a line may be the beginning of.
-#[derive(Debug, Clone, Copy)]
-enum Needle {
-    /// The name of a field that holds a secret.
-    Name,
-    /// A key that its prefix gives away.
-    Provider,
-    Jwt,
-    Bearer,
-    PrivateKey,
-    UrlAuthority,
-    Webhook,
-    Telegram,
-    AzureSecret,
-    Terraform,
-    Email,
-    Phone,
-}
-
-/// Texts that are found in any case, and what they begin.
-const ANY_CASE: [(&str, Needle); 9] = [
-    ("bearer ", Needle::Bearer),
-    (private_key::NEEDLES[0], Needle::PrivateKey),
-    (private_key::NEEDLES[1], Needle::PrivateKey),
-    ("://", Needle::UrlAuthority),
-    ("hooks.slack.com/", Needle::Webhook),
-    ("/api/webhooks/", Needle::Webhook),
-    ("@", Needle::Email),
-    ("%40", Needle::Email),
-    ("\\u0040", Needle::Email),
-];
-
-/// Texts that are found as they are written, and what they begin.
-const AS_WRITTEN: [(&str, Needle); 4] = [
-    ("eyJ", Needle::Jwt),
-    (":AA", Needle::Telegram),
-    ("Q~", Needle::AzureSecret),
-    (".atlasv1.", Needle::Terraform),
-];
-
 /// A line without its secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Masked<'a> {
@@ -114,12 +74,7 @@ pub struct Masked<'a> {
 /// Finds and replaces secrets; built once and shared by every source.
 #[derive(Debug, Clone)]
 pub struct Masker {
-    /// None only where the needles could not be compiled, which their fixed table rules out.
-    automaton: Option<AhoCorasick>,
-    needles: Vec<Needle>,
-    sieve: Sieve,
-    /// Bytes of the longest needle.
-    longest: usize,
+    needles: Needles,
     names: assign::Names,
     rules: Vec<SecretRule>,
     /// Values that are no secrets.
@@ -150,41 +105,9 @@ impl SourceMasker<'_> {
 impl Masker {
     /// A masker for the built-in rules and those of the configuration.
     pub fn new(config: &ClassifierConfig) -> Self {
-        let mut starts = Vec::new();
-        let mut needles = Vec::new();
-        let mut add = |text: String, any_case: bool, needle: Needle| {
-            starts.push(sieve::Start { text, any_case });
-            needles.push(needle);
-        };
         let names = assign::Names::new(&config.secret_keys, &config.not_secret_keys);
-        for word in names.needles() {
-            add(word.to_owned(), true, Needle::Name);
-        }
-        for (word, needle) in ANY_CASE {
-            add(word.to_owned(), true, needle);
-        }
-        for (word, needle) in AS_WRITTEN {
-            add(word.to_owned(), false, needle);
-        }
-        for prefix in providers::needles() {
-            add(prefix, false, Needle::Provider);
-        }
-        for start in personal::phone_starts() {
-            add(start, false, Needle::Phone);
-        }
-        let automaton = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(starts.iter().map(|start| &start.text))
-            .ok();
-        let longest = starts.iter().map(|start| start.text.len()).max().unwrap_or(0);
-        // Those two take a `@` somewhere, which is looked for by itself: many lines hold a URL.
-        starts.retain(|start| start.text != "@" && start.text != "://");
         Self {
-            automaton,
-            needles,
-            sieve: Sieve::new(&starts),
-            longest,
+            needles: Needles::new(names.needles()),
             names,
             rules: config.secret_rules.clone(),
             allowed: config.not_secrets.iter().cloned().collect(),
@@ -233,30 +156,19 @@ impl Masker {
     fn spans<'m>(&'m self, line: &str, key_lines: &mut u32) -> Vec<Span<'m>> {
         let bytes = line.as_bytes();
         let mut spans = Vec::new();
-        let Some(automaton) = &self.automaton else { return spans };
-        let (first, last) = match memchr::memchr(b'@', bytes) {
-            Some(_) => (0, bytes.len()),
-            None => match self.sieve.range(bytes) {
-                Some(range) => range,
-                None => return spans,
-            },
-        };
-        // No needle begins outside the range, so that none is missed outside the searched part.
-        let searched = Input::new(bytes).span(first..bytes.len().min(last + self.longest));
         let mut done = 0;
         let mut no_jwt = 0;
         let mut no_key_end = false;
-        for found in automaton.find_iter(searched) {
-            let (start, end) = (found.start(), found.end());
+        for start in self.needles.places(bytes) {
             if start < done {
                 continue;
             }
+            let Some((needle, end)) = self.needles.at(bytes, start) else { continue };
             // The words inside a placeholder are no names.
             if let Some((_, end)) = tag::placeholder(bytes, start.saturating_sub(1)) {
                 done = end;
                 continue;
             }
-            let Some(needle) = self.needles.get(found.pattern().as_usize()) else { continue };
             let span = match needle {
                 Needle::Name => self.names.value(line, start, end),
                 Needle::Provider => providers::key(bytes, start),

@@ -2,7 +2,7 @@
 //! social security numbers.
 
 use super::Span;
-use crate::scan::{at, run_end};
+use crate::scan::{Bytes, at, run_end};
 
 /// Bytes of the shortest run of digits, spaces and dashes in a number that is looked for.
 const MIN_RUN: usize = 10;
@@ -21,10 +21,10 @@ pub(super) fn find(bytes: &[u8], spans: &mut Vec<Span<'_>>) {
             probe += MIN_RUN;
             continue;
         }
-        let mut start = probe;
-        while start > done && probe - start < MIN_RUN && is_run_byte(at(bytes, start - 1)) {
-            start -= 1;
-        }
+        let lowest = done.max(probe.saturating_sub(MIN_RUN));
+        let before = bytes.get(lowest..probe).unwrap_or(&[]);
+        let start = lowest
+            + before.iter().rposition(|byte| !is_run_byte(*byte)).map_or(0, |other| other + 1);
         let end = run_end(bytes, probe + 1, is_run_byte);
         if is_long(bytes, start, end) {
             if let Some(span) = iban(bytes, start, found) {
@@ -44,9 +44,12 @@ pub(super) fn find(bytes: &[u8], spans: &mut Vec<Span<'_>>) {
 /// Whether a run that is long enough may lie around a byte: half of it then lies on one side.
 fn is_inside(bytes: &[u8], pos: usize) -> bool {
     const HALF: usize = MIN_RUN / 2;
-    let is_run = |pos: usize| is_run_byte(at(bytes, pos));
-    is_run(pos + HALF) && is_run(pos + HALF / 2)
-        || pos >= HALF && is_run(pos - HALF) && is_run(pos - HALF / 2)
+    let is_run = |start: usize| {
+        bytes
+            .get(start..start + HALF)
+            .is_some_and(|half| half.iter().all(|byte| is_run_byte(*byte)))
+    };
+    is_run(pos + 1) || pos >= HALF && is_run(pos - HALF)
 }
 
 /// Whether a run is long enough between its first and its last digit.
@@ -57,22 +60,12 @@ fn is_long(bytes: &[u8], start: usize, end: usize) -> bool {
     first.zip(last).is_some_and(|(first, last)| last - first + 1 >= MIN_RUN)
 }
 
-/// The bytes of such a run: asked of so many that a table pays.
-const RUN_BYTES: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut digit = b'0';
-    while digit <= b'9' {
-        table[digit as usize] = true;
-        digit += 1;
-    }
-    table[b' ' as usize] = true;
-    table[b'-' as usize] = true;
-    table
-};
+/// The bytes of such a run.
+static RUN: Bytes = Bytes::of(b"0123456789 -");
 
 #[inline]
 fn is_run_byte(byte: u8) -> bool {
-    RUN_BYTES[usize::from(byte)]
+    RUN.has(byte)
 }
 
 /// Looks for numbers in a run of digits, spaces and dashes.

@@ -1,5 +1,5 @@
 //! Tells in one quick pass that a line holds none of the needles, as nearly every line does.
-//! Promises: never passes over a line that holds one, in any case.
+//! Promises: never passes over one, in any case.
 
 use std::ops::Range;
 
@@ -37,7 +37,7 @@ pub(super) struct Start {
 }
 
 impl Sieve {
-    pub(super) fn new(starts: &[Start]) -> Self {
+    pub(super) fn new(starts: &[&Start]) -> Self {
         let mut pairs = Box::new([[0u64; 2]; PAIR as usize + 1]);
         let mut bytes = Box::new([[0u64; 256]; COMPARED_CLOSELY]);
         let mut groups: Vec<([u8; 2], bool)> = Vec::new();
@@ -50,7 +50,7 @@ impl Sieve {
             1u64 << if index < 64 { index } else { 64 - SHARED + index % SHARED }
         };
         // Short ones have bits of their own: what they share with others lets more pass. Marks stand in many lines.
-        let mut starts: Vec<&Start> = starts.iter().collect();
+        let mut starts = starts.to_vec();
         let is_word =
             |start: &Start| start.text.starts_with(|first: char| first.is_ascii_alphanumeric());
         starts.sort_by_key(|start| (!start.is_short(), is_word(start)));
@@ -73,47 +73,65 @@ impl Sieve {
         Self { pairs, bytes }
     }
 
-    /// The first and the last position at which a needle may begin. Block by block it is first asked
-    /// whether two pairs of one stand anywhere, which most answer with no.
-    pub(super) fn range(&self, line: &[u8]) -> Option<(usize, usize)> {
-        let mut range = None;
+    /// Adds the positions at which a needle may begin, in order. Block by block it is first asked whether
+    /// two pairs of one stand anywhere, which most answer with no.
+    pub(super) fn find(&self, line: &[u8], places: &mut Vec<usize>) {
         let mut firsts = 0;
-        for (block, start) in line.chunks(BLOCK).zip((0usize..).step_by(BLOCK)) {
-            let mut found = 0;
+        let (blocks, rest) = line.as_chunks::<BLOCK>();
+        let mut pos = 0;
+        for block in blocks {
+            let (pairs, _) = block.as_chunks();
             let before = firsts;
-            for pair in block.chunks_exact(2) {
-                found |= self.pass(&mut firsts, pair);
+            if self.any_pass(&mut firsts, pairs) {
+                self.look_closely(line, before, pos, pairs, places);
             }
-            if found != 0 {
-                let mut firsts = before;
-                for (pair, pos) in block.chunks_exact(2).zip((start..).step_by(2)) {
-                    if self.pass(&mut firsts, pair) != 0 {
-                        // The needle begins up to a pair and a byte before.
-                        self.extend(&mut range, line, pos.saturating_sub(COMPARED - 1)..pos);
-                    }
-                }
-            }
+            pos += BLOCK;
+        }
+        let (pairs, _) = rest.as_chunks();
+        let before = firsts;
+        if self.any_pass(&mut firsts, pairs) {
+            self.look_closely(line, before, pos, pairs, places);
         }
         // What ends with the line may lack its next pair.
-        self.extend(&mut range, line, line.len().saturating_sub(COMPARED)..line.len());
-        range
+        if firsts != 0 {
+            self.add(line, line.len().saturating_sub(COMPARED)..line.len(), places);
+        }
+    }
+
+    /// Whether one of these pairs is the next one of any needle.
+    #[inline]
+    fn any_pass(&self, firsts: &mut u64, pairs: &[[u8; 2]]) -> bool {
+        pairs.iter().fold(0, |found, pair| found | self.pass(firsts, *pair)) != 0
+    }
+
+    /// Adds the positions of needles whose next pair is among these, of which the first lies at `pos`.
+    fn look_closely(
+        &self,
+        line: &[u8],
+        mut firsts: u64,
+        pos: usize,
+        pairs: &[[u8; 2]],
+        places: &mut Vec<usize>,
+    ) {
+        for (pair, pos) in pairs.iter().zip((pos..).step_by(2)) {
+            if self.pass(&mut firsts, *pair) != 0 {
+                // The needle begins up to a pair and a byte before.
+                self.add(line, pos.saturating_sub(COMPARED - 1)..pos, places);
+            }
+        }
     }
 
     /// The needles of which this pair is the next one, behind a pair that is the first of those in `firsts`.
     #[inline]
-    fn pass(&self, firsts: &mut u64, pair: &[u8]) -> u64 {
-        let [one, next] = pair else { return 0 };
-        let [as_first, as_next] = self.pairs[place_of([*one, *next])];
+    fn pass(&self, firsts: &mut u64, pair: [u8; 2]) -> u64 {
+        let [as_first, as_next] = self.pairs[place_of(pair)];
         std::mem::replace(firsts, as_first) & as_next
     }
 
-    /// Extends a range by the positions at which a needle may begin.
-    fn extend(&self, range: &mut Option<(usize, usize)>, line: &[u8], positions: Range<usize>) {
-        for pos in positions {
-            if self.is_close(line, pos) {
-                *range = Some((range.map_or(pos, |(first, _)| first), pos));
-            }
-        }
+    /// Adds those positions of a range at which a needle may begin. Ranges overlap.
+    fn add(&self, line: &[u8], positions: Range<usize>, places: &mut Vec<usize>) {
+        let start = places.last().map_or(0, |last| last + 1).max(positions.start);
+        places.extend((start..positions.end).filter(|pos| self.is_close(line, *pos)));
     }
 
     /// Whether a needle may begin at a position, compared more closely.
@@ -130,6 +148,18 @@ impl Sieve {
 }
 
 impl Start {
+    /// Its first byte, a small letter for a capital.
+    pub(super) fn first(&self) -> u8 {
+        at(self.text.as_bytes(), 0).to_ascii_lowercase()
+    }
+
+    /// Whether a text begins with it.
+    pub(super) fn begins(&self, text: &[u8]) -> bool {
+        let start = self.text.as_bytes();
+        let begin = text.get(..start.len()).unwrap_or(&[]);
+        if self.any_case { begin.eq_ignore_ascii_case(start) } else { begin == start }
+    }
+
     /// What may stand at a place of it, or beside it: there any byte.
     fn bytes_at(&self, place: Option<usize>) -> Vec<u8> {
         let byte = place.and_then(|place| self.text.as_bytes().get(place));
@@ -194,32 +224,39 @@ mod tests {
 
     #[test]
     fn no_line_with_a_needle_is_passed_over() {
-        let needles = ["password", "@", "hf_", "ab"].map(str::to_owned);
+        let needles = ["password", "hf_", "ab", "q~"].map(str::to_owned);
         let mut starts = needles.clone().map(|text| Start { text, any_case: true }).to_vec();
         starts.push(Start { text: "AsIs".to_owned(), any_case: false });
-        let sieve = Sieve::new(&starts);
-        assert!(sieve.range(b"xAsIs").is_some() && sieve.range(b"xasis").is_none());
+        let sieve = Sieve::new(&starts.iter().collect::<Vec<_>>());
+        let places = |line: &str| {
+            let mut places = Vec::new();
+            sieve.find(line.as_bytes(), &mut places);
+            places
+        };
+        assert_eq!(places("xAsIs"), [1]);
+        assert_eq!(places("xasis"), [0; 0]);
         for needle in &needles {
             for before in 0..2 * BLOCK + 3 {
                 for text in [needle.clone(), needle.to_ascii_uppercase()] {
                     let line = format!("{}{text}", " ".repeat(before));
-                    assert_eq!(sieve.range(line.as_bytes()), Some((before, before)), "{line}");
-                    let range = sieve.range(format!("{line} xyz").as_bytes());
-                    assert_eq!(range, Some((before, before)), "{line}");
+                    assert_eq!(places(&line), [before], "{line}");
+                    assert_eq!(places(&format!("{line} xyz")), [before], "{line}");
+                    let twice = format!("{line}{line}");
+                    assert_eq!(places(&twice), [before, line.len() + before], "{twice}");
                 }
             }
         }
-        let ranges = [
-            ("", None),
-            ("check pass; no passport", None),
-            ("a passWORD=1", Some((2, 2))),
-            ("x@y, password, hf_1, hf", Some((1, 15))),
-        ];
-        for (line, expected) in ranges {
-            assert_eq!(sieve.range(line.as_bytes()), expected, "{line}");
+        for (line, expected) in [
+            ("", &[][..]),
+            ("check pass; no passport", &[]),
+            ("a passWORD=1", &[2]),
+            ("xab, password, hf_1, hf", &[1, 5, 15]),
+            ("abab", &[0, 2]),
+        ] {
+            assert_eq!(places(line), expected, "{line}");
         }
         for line in ["", "a", "ba", "block of size 5 from 10.0.0.1", "pass word"] {
-            assert_eq!(sieve.range(line.as_bytes()), None, "{line}");
+            assert_eq!(places(line), [0; 0], "{line}");
         }
     }
 }
