@@ -11,11 +11,14 @@ use anyhow::{Context, Result};
 use hephaestus_classifier::{Classifier, Inspected, Inspection, Summary};
 use hephaestus_pipeline::clock;
 use serde::Serialize;
+use wide::u8x16;
 
 use crate::{cli::InspectArgs, config::Config, output::Output};
 
 /// Bytes read at once.
 const PIECE_BYTES: usize = 256 << 10;
+/// Bytes of lines that are written at once.
+const BUFFERED: usize = 64 << 10;
 
 /// Runs `inspect`.
 pub(crate) fn run(arguments: &InspectArgs, config: &Config) -> Result<()> {
@@ -36,7 +39,7 @@ pub(crate) fn run(arguments: &InspectArgs, config: &Config) -> Result<()> {
     let mut writer = Writer::default();
     let mut sink = |event: Inspected<'_>| {
         if failure.is_none() {
-            failure = writer.line(&event).and_then(|line| out.bytes(line)).err();
+            failure = writer.line(&event).and_then(|()| writer.pass_on(&mut out, BUFFERED)).err();
         }
     };
     let mut inspection = Inspection::new(&classifier, &source, clock::now_ms());
@@ -45,6 +48,7 @@ pub(crate) fn run(arguments: &InspectArgs, config: &Config) -> Result<()> {
     if let Some(error) = failure {
         return Err(error);
     }
+    writer.pass_on(&mut out, 0)?;
     if arguments.summary {
         out.json(&SummaryShown { summary: Counts::from(summary) })?;
     }
@@ -56,15 +60,23 @@ pub(crate) fn run(arguments: &InspectArgs, config: &Config) -> Result<()> {
 /// `inspect` does beside classifying.
 #[derive(Default)]
 struct Writer {
-    line: Vec<u8>,
+    lines: Vec<u8>,
     time: TimeText,
 }
 
 impl Writer {
-    fn line(&mut self, event: &Inspected<'_>) -> Result<&[u8]> {
-        let view = &event.view;
-        let line = &mut self.line;
-        line.clear();
+    /// Writes what it holds where that is more than `bound` bytes.
+    fn pass_on(&mut self, out: &mut Output, bound: usize) -> Result<()> {
+        if self.lines.len() > bound {
+            out.bytes(&self.lines)?;
+            self.lines.clear();
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, event: &Inspected<'_>) -> Result<()> {
+        let view = event.view;
+        let line = &mut self.lines;
         line.extend_from_slice(b"{\"first_line\":");
         serde_json::to_writer(&mut *line, &event.first_line)?;
         line.extend_from_slice(b",\"last_line\":");
@@ -87,52 +99,77 @@ impl Writer {
         line.extend_from_slice(b"\",\"fingerprint\":\"");
         line.extend_from_slice(view.fingerprint().as_bytes());
         line.extend_from_slice(b"\",\"exception\":");
-        serde_json::to_writer(&mut *line, &view.exception)?;
-        line.extend_from_slice(b",\"culprits\":");
-        serde_json::to_writer(&mut *line, &view.culprits)?;
-        line.extend_from_slice(b"}\n");
-        Ok(line)
+        match &view.exception {
+            None => line.extend_from_slice(b"null,\"culprits\":[]}\n"),
+            Some(exception) => {
+                serde_json::to_writer(&mut *line, exception)?;
+                line.extend_from_slice(b",\"culprits\":");
+                serde_json::to_writer(&mut *line, &view.culprits)?;
+                line.extend_from_slice(b"}\n");
+            }
+        }
+        Ok(())
     }
 }
+
+/// Bytes that are looked at at once.
+const BLOCK: usize = 16;
 
 /// Writes a text as it stands between the quotes of a JSON string.
 fn escape(text: &str, out: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
-    while let Some((plain, [byte, behind @ ..])) = rest.split_at_checked(plain_run(rest)) {
-        out.extend_from_slice(plain);
-        escape_byte(*byte, out);
-        rest = behind;
+    while let Some((block, behind)) = rest.split_first_chunk() {
+        // All of it, before it is known how much may stand: of a length that is known it is one store.
+        out.extend_from_slice(block);
+        rest = match escaped_bytes(block) {
+            0 => behind,
+            escaped => escape_first(rest, escaped, out),
+        };
     }
-    out.extend_from_slice(rest);
-}
-
-/// How many bytes stand before the first that has to be escaped. Eight are asked about at once.
-fn plain_run(bytes: &[u8]) -> usize {
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (word, start) in words.iter().zip((0..).step_by(8)) {
-        let plain = plain_bytes(u64::from_le_bytes(*word));
-        if plain < word.len() {
-            return start + plain;
+    while !rest.is_empty() {
+        let mut block = [b' '; BLOCK];
+        if let Some(start) = block.get_mut(..rest.len()) {
+            start.copy_from_slice(rest);
         }
+        out.extend_from_slice(&block);
+        rest = match escaped_bytes(&block) {
+            0 => {
+                out.truncate(out.len() - (BLOCK - rest.len()));
+                &[]
+            }
+            escaped => escape_first(rest, escaped, out),
+        };
     }
-    let is_escaped = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
-    bytes.len() - rest.len() + rest.iter().position(is_escaped).unwrap_or(rest.len())
 }
 
-/// How many of eight bytes stand before the first that is a quote, a backslash or a control character.
-fn plain_bytes(word: u64) -> usize {
-    const BYTES: u64 = u64::MAX / 0xff;
-    // Sets the highest bit of a byte that is less, and of no byte before the first such.
-    let below = |word: u64, bound: u64| word.wrapping_sub(BYTES * bound) & !word;
-    let is = |byte: u8| below(word ^ (BYTES * u64::from(byte)), 1);
-    let escaped = (below(word, 0x20) | is(b'"') | is(b'\\')) & (BYTES * 0x80);
-    (escaped.trailing_zeros() / u8::BITS) as usize
+/// Which bytes of a block have to be escaped, one bit each: quotes, backslashes and control characters.
+#[inline]
+fn escaped_bytes(block: &[u8; BLOCK]) -> u32 {
+    let bytes = u8x16::new(*block);
+    let is_control = bytes.simd_lt(u8x16::splat(b' '));
+    let is_mark = bytes.simd_eq(u8x16::splat(b'"')) | bytes.simd_eq(u8x16::splat(b'\\'));
+    (is_control | is_mark).to_bitmask()
+}
+
+/// Takes back of the block just written what stands from the first escaped byte of `text` on, and writes that byte.
+/// Returns what stands behind it.
+#[inline]
+fn escape_first<'t>(text: &'t [u8], escaped: u32, out: &mut Vec<u8>) -> &'t [u8] {
+    let plain = escaped.trailing_zeros() as usize;
+    out.truncate(out.len() - BLOCK + plain);
+    let Some([byte, behind @ ..]) = text.get(plain..) else { return &[] };
+    escape_byte(*byte, out);
+    behind
 }
 
 fn escape_byte(byte: u8, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    // Nearly always.
+    if byte == b'"' {
+        return out.extend_from_slice(b"\\\"");
+    }
     match byte {
-        b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+        b'\\' => out.extend_from_slice(b"\\\\"),
         b'\n' => out.extend_from_slice(b"\\n"),
         b'\r' => out.extend_from_slice(b"\\r"),
         b'\t' => out.extend_from_slice(b"\\t"),
@@ -146,12 +183,13 @@ fn escape_byte(byte: u8, out: &mut Vec<u8>) {
     }
 }
 
-/// Writes times as RFC 3339 with microseconds; events that follow one another mostly share the
-/// second, whose text is kept.
+/// Writes times as RFC 3339 with microseconds; events that follow one another often share the second,
+/// whose text is kept.
 #[derive(Default)]
 struct TimeText {
     second: Option<i64>,
-    text: String,
+    /// `2024-01-31T10:11:12.`
+    text: [u8; 20],
 }
 
 impl TimeText {
@@ -159,22 +197,37 @@ impl TimeText {
     fn write(&mut self, timestamp: i64, out: &mut Vec<u8>) {
         let second = timestamp.div_euclid(1_000_000);
         if self.second != Some(second) {
-            let Ok(time) = jiff::Timestamp::from_second(second) else {
+            let Ok(time) = jiff::Timestamp::from_microsecond(timestamp) else {
                 return out.extend_from_slice(timestamp.to_string().as_bytes());
             };
-            self.text = format!("{time:.0}");
+            let civil = jiff::tz::Offset::UTC.to_datetime(time);
+            let Ok(year) = u32::try_from(civil.year()) else {
+                return out.extend_from_slice(format!("{time:.6}").as_bytes());
+            };
+            let [a, b, c, d] = digits(year);
+            let two = |value: i8| digits::<2>(value.unsigned_abs().into());
+            let ([e, f], [g, h]) = (two(civil.month()), two(civil.day()));
+            let ([i, j], [k, l], [m, n]) =
+                (two(civil.hour()), two(civil.minute()), two(civil.second()));
+            self.text =
+                [a, b, c, d, b'-', e, f, b'-', g, h, b'T', i, j, b':', k, l, b':', m, n, b'.'];
             self.second = Some(second);
         }
-        let text = self.text.strip_suffix('Z').unwrap_or(&self.text);
-        out.extend_from_slice(text.as_bytes());
-        let mut rest = timestamp.rem_euclid(1_000_000);
-        let mut digits = *b".000000Z";
-        for digit in digits.iter_mut().skip(1).take(6).rev() {
-            *digit += (rest % 10) as u8;
-            rest /= 10;
-        }
-        out.extend_from_slice(&digits);
+        out.extend_from_slice(&self.text);
+        out.extend_from_slice(&digits::<6>(timestamp.rem_euclid(1_000_000) as u32));
+        out.push(b'Z');
     }
+}
+
+/// The last digits of a number.
+fn digits<const WIDTH: usize>(value: u32) -> [u8; WIDTH] {
+    let mut rest = value;
+    let mut digits = [b'0'; WIDTH];
+    for digit in digits.iter_mut().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
+    }
+    digits
 }
 
 #[derive(Debug, Serialize)]
@@ -221,9 +274,18 @@ mod tests {
     #[test]
     fn times_have_six_decimals() {
         let mut text = TimeText::default();
-        for timestamp in
-            [0, 1, -1, -1_000_000, 999_999, 1_700_000_000_123_456, 1_700_000_000_120_000]
-        {
+        for timestamp in [
+            0,
+            1,
+            -1,
+            -1_000_000,
+            -70_000_000_000_000_000,
+            999_999,
+            951_782_400_000_000,
+            1_700_000_000_123_456,
+            1_700_000_000_120_000,
+            4_102_444_799_999_999,
+        ] {
             let mut out = Vec::new();
             text.write(timestamp, &mut out);
             let expected = jiff::Timestamp::from_microsecond(timestamp).unwrap();

@@ -82,12 +82,12 @@ impl Classifier {
         state: &mut SourceState,
         source: &str,
         record: RawLine<'_>,
-        sink: &mut impl FnMut(View<'_>),
+        sink: &mut impl FnMut(&View<'_>),
     ) {
         let format = record.format.or_else(|| self.config.format_of(source));
         let record = RawLine { format, ..record };
         state.push(source, record, &self.masker, &self.config, &mut |source, event, context| {
-            sink(self.view(source, event, context));
+            sink(&self.view(source, event, context));
         });
     }
 
@@ -103,10 +103,10 @@ impl Classifier {
         &self,
         state: &mut SourceState,
         source: &str,
-        sink: &mut impl FnMut(View<'_>),
+        sink: &mut impl FnMut(&View<'_>),
     ) {
         state.flush(source, &self.masker, &self.config, &mut |source, event, context| {
-            sink(self.view(source, event, context));
+            sink(&self.view(source, event, context));
         });
     }
 
@@ -150,10 +150,13 @@ impl Classifier {
         // A line feed is looked for where there may be one.
         let (first_line, rest) =
             if event.lines == 1 { (&*event.text, "") } else { split_first_line(&event.text) };
-        let mut parsed = match (event.format, &event.access) {
-            (Some(format), _) => parse::parse_as(first_line, format, record_micros),
-            (None, Some(access)) => parse::parse_access(first_line, access, record_micros),
-            (None, None) => parse::parse(first_line, record_micros),
+        let mut parsed = match event.format {
+            Some(format) => parse::parse_as(first_line, format, record_micros),
+            // In no other line was one of an access log looked for.
+            None if event.lines == 1 => {
+                parse::parse_after(first_line, event.access.as_ref(), record_micros)
+            }
+            None => parse::parse(first_line, record_micros),
         };
         let wrapped = event.envelope.as_deref();
         if let Some(envelope) = wrapped {

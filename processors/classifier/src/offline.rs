@@ -23,14 +23,14 @@ pub struct InspectedEvent {
 }
 
 /// An event and its place in the input, as it is read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Inspected<'a> {
     /// Its first line, from 1.
     pub first_line: u64,
     /// Its last line.
     pub last_line: u64,
     /// The event.
-    pub view: View<'a>,
+    pub view: &'a View<'a>,
 }
 
 impl Inspected<'_> {
@@ -168,7 +168,7 @@ impl<'a> Inspection<'a> {
     }
 }
 
-fn inspected<'a>(table: &mut PatternTable, view: View<'a>) -> Inspected<'a> {
+fn inspected<'a>(table: &mut PatternTable, view: &'a View<'a>) -> Inspected<'a> {
     table.learn(view.pattern_number(), view.template(), view.timestamp, view.is_failing());
     Inspected { first_line: view.first_offset(), last_line: view.last_offset(), view }
 }

@@ -359,7 +359,7 @@ impl Stage for ClassifierStage {
         let mut emitted = Ok(());
         self.classifier.push_with(state, &source_of(record.key.as_ref()), line, &mut |view| {
             if emitted.is_ok() {
-                emitted = self.emit_view(&view, record.partition, effects);
+                emitted = self.emit_view(view, record.partition, effects);
             }
         });
         emitted?;
@@ -382,7 +382,7 @@ impl Stage for ClassifierStage {
         let mut emitted = Ok(());
         self.classifier.flush_with(state, &source_of(Some(&timer.key)), &mut |view| {
             if emitted.is_ok() {
-                emitted = self.emit_view(&view, timer.partition, effects);
+                emitted = self.emit_view(view, timer.partition, effects);
             }
         });
         emitted

@@ -12,7 +12,7 @@ use crate::envelope::Envelope;
 use crate::known::Known;
 use crate::parse::Parsed;
 use crate::route;
-use crate::scan::{cut, slice};
+use crate::scan::{cut, run_end, slice};
 
 /// Bytes kept of one attribute.
 pub(crate) const MAX_ATTRIBUTE: usize = 512;
@@ -165,9 +165,6 @@ pub(crate) fn service<'a>(
     let wrapped = envelope.and_then(|envelope| envelope.service.as_deref());
     match parsed.service.as_deref().or(wrapped) {
         Some(service) => cut(service, MAX_ATTRIBUTE),
-        None => {
-            let end = memchr::memchr(b'/', source.as_bytes());
-            slice(source, 0, end.unwrap_or(source.len()))
-        }
+        None => slice(source, 0, run_end(source.as_bytes(), 0, |byte| byte != b'/')),
     }
 }

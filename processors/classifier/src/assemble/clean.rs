@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::scan::slice;
+use wide::u8x16;
+
+use crate::scan::{self, slice};
 
 /// Without the blanks at its end.
 pub(super) fn trim_blanks(text: &str) -> &str {
@@ -15,9 +17,9 @@ pub(super) fn trim_blanks(text: &str) -> &str {
 /// characters: they would steer a terminal, and take six times their size in JSON.
 pub(super) fn without_escapes(text: &str) -> Cow<'_, str> {
     const ESCAPE: char = '\u{1b}';
-    let is_control = |byte: u8| byte < b' ' && byte != b'\t';
-    // Without a way out of the loop, many bytes are compared at once.
-    if !text.bytes().fold(false, |found, byte| found | is_control(byte)) {
+    let are_control =
+        |bytes: u8x16| bytes.simd_lt(u8x16::splat(b' ')) & bytes.simd_ne(u8x16::splat(b'\t'));
+    if !scan::any(text.as_bytes(), are_control) {
         return Cow::Borrowed(text);
     }
     let mut clean = String::with_capacity(text.len());
@@ -36,4 +38,8 @@ pub(super) fn without_escapes(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(clean)
+}
+
+fn is_control(byte: u8) -> bool {
+    byte < b' ' && byte != b'\t'
 }

@@ -8,7 +8,7 @@ use crate::exception::{
     go, header, is_divider, is_exception_name, is_gecko_frame, is_go_function, is_php_part,
     is_php_uncaught, is_ruby_frame, is_ruby_head, opens_php_stack, pytest_title, rust,
 };
-use crate::parse::{self, Access};
+use crate::parse;
 use crate::scan::{at, contains};
 
 /// Lines without a header that may follow a traceback and count as its message.
@@ -79,15 +79,6 @@ pub(super) fn open(line: &str) -> (Shape, bool) {
 pub(super) fn is_object(line: &str) -> bool {
     let bytes = line.as_bytes();
     at(bytes, 0) == b'{' && bytes.last() == Some(&b'}') && bytes.len() > 2
-}
-
-/// The parts of a line of an access log, which is a whole event too. `reference` in microseconds since 1970 UTC.
-pub(super) fn access(line: &str, reference: i64) -> Option<Access> {
-    let bytes = line.as_bytes();
-    let mut brackets = memchr::memchr_iter(b']', bytes);
-    brackets
-        .any(|pos| at(bytes, pos + 1) == b' ' && at(bytes, pos + 2) == b'"')
-        .then(|| parse::access(line, reference))?
 }
 
 /// Decides about a line, of which a syslog daemon's header tells who wrote it. `waiting` as for [`decide`].

@@ -18,7 +18,7 @@ use crate::config::ClassifierConfig;
 use crate::envelope::{self, Envelope};
 use crate::mask::SourceMasker;
 use crate::parse::{self, Format, Wrapped};
-use crate::scan::cut;
+use crate::scan::{cut, holds};
 use clean::{trim_blanks, without_escapes};
 pub use context::Context;
 pub use event::Assembled;
@@ -178,7 +178,7 @@ impl Lines {
         if let [rest @ .., b'\n'] = bytes {
             bytes = rest;
         }
-        if memchr::memchr(b'\n', bytes).is_none() {
+        if !holds(bytes, b'\n') {
             return self.take(record, bytes, masker, config, sink);
         }
         let mut start = 0;
@@ -341,12 +341,8 @@ impl Lines {
         sink: &mut impl FnMut(&Assembled, &Context),
     ) {
         self.begin(line);
-        let access = join::access(line.text, line.timestamp_ms.saturating_mul(1_000));
-        let is_whole = access.is_some() || join::is_object(line.text);
-        if let Some(pending) = &mut self.pending {
-            pending.access = access;
-        }
-        if is_whole {
+        let is_access = self.pending.as_ref().is_some_and(|pending| pending.access.is_some());
+        if is_access || join::is_object(line.text) {
             self.emit(config, sink);
         }
     }
@@ -365,7 +361,7 @@ impl Lines {
             envelope: line.envelope.cloned().map(Box::new),
             format: line.format,
             wrapped: line.wrapped,
-            access: None,
+            access: parse::access(line.text, line.timestamp_ms.saturating_mul(1_000)),
             timestamp_ms: line.timestamp_ms,
             lines: 1,
             masked: line.masked,

@@ -42,14 +42,15 @@ pub(super) fn find(line: &str, reference: i64) -> Option<Access> {
     if at(bytes, stamp.end) != b']' {
         return None;
     }
-    let mut fields = slice(line, 0, open).split_ascii_whitespace();
-    let client = fields.next()?;
-    if fields.count() > 3 {
+    let before = bytes.get(..open)?;
+    let client_at = run_end(before, 0, |byte| byte.is_ascii_whitespace());
+    let client_end = run_end(before, client_at, |byte| !byte.is_ascii_whitespace());
+    let others = slice(line, client_end, open).split_ascii_whitespace().count();
+    if client_end == client_at || others > 3 {
         return None;
     }
-    let client_at = run_end(bytes, 0, |byte| byte.is_ascii_whitespace());
     let request = find_request(line, skip_spaces(bytes, stamp.end + 1))?;
-    Some(Access { timestamp: stamp.micros, client: (client_at, client_at + client.len()), request })
+    Some(Access { timestamp: stamp.micros, client: (client_at, client_end), request })
 }
 
 /// Finds the request at `start`.

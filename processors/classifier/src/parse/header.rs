@@ -11,7 +11,7 @@ use hephaestus_schemas::Severity;
 use super::{Format, Parsed, syslog};
 use crate::scan::{at, run_end, skip_spaces, slice, tail, token_end, trimmed};
 use crate::{severity, time};
-use items::{is_component_byte_plain, is_label_byte};
+use items::{LABEL, is_component_byte_plain};
 
 /// Items before the first time stamp that are looked at.
 const MAX_LEAD: usize = 6;
@@ -155,7 +155,7 @@ impl<'a> Walk<'a> {
             let is_dash = token == b"-";
             let is_label = token.iter().any(|byte| byte.is_ascii_digit() || *byte == b'.')
                 && token.last().is_some_and(|last| last.is_ascii_alphanumeric() || *last == b'#');
-            let is_label = is_label && token.iter().all(|byte| is_label_byte(*byte));
+            let is_label = is_label && token.iter().all(|byte| LABEL.has(*byte));
             let is_word = labels >= MIN_LABELS && token.iter().all(|byte| is_column_byte(*byte));
             if token.is_empty() || !(is_dash || is_label || is_word) {
                 return false;

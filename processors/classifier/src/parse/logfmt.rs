@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Format, Parsed};
-use crate::scan::{at, from, run_end, skip_spaces, slice};
+use crate::scan::{Bytes, at, from, run_end, skip_spaces, slice};
 use crate::{severity, time};
 
 /// A line of pairs from its first byte on, among which a message or both a time and a level.
@@ -27,7 +27,7 @@ pub(super) fn pairs(line: &str, reference: i64) -> Option<Parsed<'_>> {
     let mut found = false;
     let mut pos = 0;
     while pos < bytes.len() {
-        let key_end = run_end(bytes, pos, is_key_byte);
+        let key_end = run_end(bytes, pos, |byte| KEY.has(byte));
         if key_end == pos || at(bytes, key_end) != b'=' {
             // Not a pair: a stray word is passed over.
             pos = skip_spaces(bytes, crate::scan::token_end(bytes, pos));
@@ -47,7 +47,7 @@ pub(super) fn pairs(line: &str, reference: i64) -> Option<Parsed<'_>> {
 
 /// The first token is a pair whose key is one that such lines open with, or a message follows.
 fn looks_like_pairs(bytes: &[u8]) -> bool {
-    let key_end = run_end(bytes, 0, is_key_byte);
+    let key_end = run_end(bytes, 0, |byte| KEY.has(byte));
     if at(bytes, key_end) != b'=' {
         return false;
     }
@@ -123,6 +123,5 @@ fn unescape(raw: &str) -> String {
     text
 }
 
-fn is_key_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'@')
-}
+/// The bytes of a key.
+static KEY: Bytes = Bytes::alphanumeric_or(b"_.-@");

@@ -129,6 +129,11 @@ pub fn parse_as(line: &str, format: Format, reference: i64) -> Parsed<'_> {
 
 /// Reads a line, told by its content. `reference` (microseconds since 1970 UTC) supplies a missing year or day.
 pub fn parse(line: &str, reference: i64) -> Parsed<'_> {
+    by_content(line, reference, true)
+}
+
+/// Reads a line as [`parse`] does, as one of an access log only if that may be.
+fn by_content(line: &str, reference: i64, may_be_access: bool) -> Parsed<'_> {
     let text = match at(line.as_bytes(), 0) {
         b' ' | b'\t' | 0x80.. => line.trim_start_matches(['\u{feff}', ' ', '\t']),
         _ => line,
@@ -140,7 +145,7 @@ pub fn parse(line: &str, reference: i64) -> Parsed<'_> {
         return parsed;
     }
     let mut parsed = if first == b'<' { syslog::with_priority(text, reference) } else { None }
-        .or_else(|| access::parse(text, reference))
+        .or_else(|| if may_be_access { access::parse(text, reference) } else { None })
         .or_else(|| logfmt::parse(text, reference))
         .or_else(|| logcat::parse(text, reference))
         .unwrap_or_else(|| header::parse(text, reference));
@@ -190,11 +195,16 @@ pub(crate) fn access(line: &str, reference: i64) -> Option<Access> {
     access::find(line, reference)
 }
 
-/// Reads a line as [`parse`] does, in which the parts of a line of an access log were found.
-pub(crate) fn parse_access<'a>(line: &'a str, access: &Access, reference: i64) -> Parsed<'a> {
-    match at(line.as_bytes(), 0) {
+/// Reads a line as [`parse`] does, in which these parts of a line of an access log were found, or none.
+pub(crate) fn parse_after<'a>(
+    line: &'a str,
+    access: Option<&Access>,
+    reference: i64,
+) -> Parsed<'a> {
+    match (at(line.as_bytes(), 0), access) {
         // What opens so may be of a form that goes before, or begins with what is taken off.
-        b'{' | b'<' | b' ' | b'\t' | 0x80.. => parse(line, reference),
-        _ => access.parsed(line),
+        (b'{' | b'<' | b' ' | b'\t' | 0x80.., _) => parse(line, reference),
+        (_, Some(access)) => access.parsed(line),
+        (_, None) => by_content(line, reference, false),
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{Format, Parsed, header};
-use crate::scan::{at, from, run_end, skip_spaces, slice, tail, token_end, trimmed};
+use crate::scan::{at, from, holds, run_end, skip_spaces, slice, tail, token_end, trimmed};
 use crate::{severity, time};
 
 /// Longest tag, with a process id, that is looked for.
@@ -75,7 +75,7 @@ pub(crate) fn unescaped(line: &str) -> Option<String> {
     let is_escape = |pos: usize| at(bytes, pos + 1) == b'0' && at(bytes, pos + 2) == b'1';
     stamp_at(line)?;
     // Few lines have a number sign.
-    if !memchr::memchr_iter(b'#', bytes).any(is_escape) {
+    if !holds(bytes, b'#') || !memchr::memchr_iter(b'#', bytes).any(is_escape) {
         return None;
     }
     let wrapped = wrapped(line)?;

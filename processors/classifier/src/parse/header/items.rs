@@ -1,9 +1,11 @@
 //! The items behind the first time stamp or severity of a header: what each may be, and when it is
 //! certain that it does not belong to the message.
 
+use wide::u8x16;
+
 use super::{MAX_COMPONENT, MAX_FILLER, MAX_GROUP, MAX_ITEMS, Walk};
 use crate::parse::logcat;
-use crate::scan::{at, from, run_end, skip_spaces, slice, token_end, trimmed};
+use crate::scan::{Bytes, at, first_near, from, run_end, skip_spaces, slice, token_end, trimmed};
 use crate::severity;
 
 impl Walk<'_> {
@@ -61,7 +63,11 @@ impl Walk<'_> {
     /// The item's end: a space or a bar.
     fn item_end(&self) -> usize {
         let rest = from(self.bytes, self.pos);
-        memchr::memchr3(b' ', b'\t', b'|', rest).map_or(self.bytes.len(), |end| self.pos + end)
+        let [space, tab, bar] = [b' ', b'\t', b'|'].map(u8x16::splat);
+        let ends = |bytes: u8x16| bytes.simd_eq(space) | bytes.simd_eq(tab) | bytes.simd_eq(bar);
+        first_near(rest, ends)
+            .or_else(|| memchr::memchr3(b' ', b'\t', b'|', rest))
+            .map_or(self.bytes.len(), |end| self.pos + end)
     }
 
     fn severity_item(&mut self, end: usize) -> bool {
@@ -223,7 +229,7 @@ impl Walk<'_> {
             Some(name) => (name, true),
             None => (token.trim_end_matches(']'), false),
         };
-        if !name.bytes().all(|byte| COMPONENT_BYTES[usize::from(byte)]) {
+        if !name.bytes().all(|byte| COMPONENT.has(byte)) {
             return false;
         }
         let next_at = skip_spaces(self.bytes, end);
@@ -291,7 +297,7 @@ impl Walk<'_> {
         let closes = token
             .last()
             .is_some_and(|last| matches!(last, b'.' | b',' | b';' | b'!' | b'?' | b':'));
-        let marks = token.iter().all(|byte| is_label_byte(*byte));
+        let marks = token.iter().all(|byte| LABEL.has(*byte));
         if (prose && !separated) || closes || !marks {
             return false;
         }
@@ -332,45 +338,13 @@ fn note_end(bytes: &[u8], pos: usize) -> usize {
     if opens && !letters && word.len() <= MAX_NOTE { end } else { pos }
 }
 
-pub(super) fn is_label_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'.' | b'-' | b'_' | b':' | b'/' | b'#' | b'@' | b'+')
-}
+/// The bytes of a label.
+pub(super) static LABEL: Bytes = Bytes::alphanumeric_or(b".-_:/#@+");
+/// The bytes of a component.
+static COMPONENT: Bytes = Bytes::alphanumeric_or(b"_.$-/:()[]@#<>*");
 
 pub(super) fn is_component_byte_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'/')
-}
-
-/// The bytes of a component: asked of so many that a table pays.
-const COMPONENT_BYTES: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < table.len() {
-        table[byte] = is_component_byte(byte as u8);
-        byte += 1;
-    }
-    table
-};
-
-const fn is_component_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'_' | b'.'
-                | b'$'
-                | b'-'
-                | b'/'
-                | b':'
-                | b'('
-                | b')'
-                | b'['
-                | b']'
-                | b'@'
-                | b'#'
-                | b'<'
-                | b'>'
-                | b'*'
-        )
 }
 
 /// Whether a word looks like the name of a logger, class or module rather than like prose.
