@@ -163,13 +163,16 @@ impl Masker {
             if start < done {
                 continue;
             }
-            let Some((needle, end)) = self.needles.at(bytes, start) else { continue };
+            let mut needles = self.needles.at(bytes, start).peekable();
+            if needles.peek().is_none() {
+                continue;
+            }
             // The words inside a placeholder are no names.
             if let Some((_, end)) = tag::placeholder(bytes, start.saturating_sub(1)) {
                 done = end;
                 continue;
             }
-            let span = match needle {
+            let span = needles.find_map(|(needle, end)| match needle {
                 Needle::Name => self.names.value(line, start, end),
                 Needle::Provider => providers::key(bytes, start),
                 Needle::Jwt if start < no_jwt => None,
@@ -193,7 +196,7 @@ impl Masker {
                 }
                 Needle::Email => personal::email(bytes, (start, end), done),
                 Needle::Phone => personal::phone(bytes, start),
-            };
+            });
             if let Some(span) = span {
                 done = span.end;
                 spans.push(span);

@@ -73,8 +73,7 @@ impl Needles {
         let phones = personal::phone_starts().map(|text| (start(text, false), Needle::Phone));
         let mut starts: Vec<(Start, Needle)> =
             names.chain(any_case).chain(as_written).chain(keys).chain(phones).collect();
-        // Where two begin alike, the shorter one is found.
-        starts.sort_by_key(|(start, _)| (start.first(), start.text.len()));
+        starts.sort_by_key(|(start, _)| start.first());
         let mut index = Box::new([0; 257]);
         for (byte, place) in index.iter_mut().enumerate() {
             *place = starts.partition_point(|(start, _)| usize::from(start.first()) < byte);
@@ -98,13 +97,14 @@ impl Needles {
         places
     }
 
-    /// The needle that begins at a position, and its end.
-    pub(super) fn at(&self, line: &[u8], pos: usize) -> Option<(Needle, usize)> {
+    /// The needles that begin at a position, and their ends.
+    pub(super) fn at(&self, line: &[u8], pos: usize) -> impl Iterator<Item = (Needle, usize)> {
         let rest = from(line, pos);
         let first = usize::from(at(rest, 0).to_ascii_lowercase());
         let [begin, end] = [first, first + 1].map(|byte| self.index[byte]);
-        let starts = self.starts.get(begin..end)?;
-        let (start, needle) = starts.iter().find(|(start, _)| start.begins(rest))?;
-        Some((*needle, pos + start.text.len()))
+        let starts = self.starts.get(begin..end).unwrap_or(&[]).iter();
+        starts
+            .filter(|(start, _)| start.begins(rest))
+            .map(move |(start, needle)| (*needle, pos + start.text.len()))
     }
 }
