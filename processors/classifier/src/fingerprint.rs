@@ -6,8 +6,8 @@ use std::borrow::Cow;
 
 use hephaestus_schemas::{Exception, Frame};
 
+use crate::alias::shape_of;
 use crate::mask::without_tags;
-use crate::scan::{at, run_end, slice, tail};
 use crate::steady::{steady, steady_file};
 use crate::template::template;
 
@@ -16,12 +16,13 @@ const DIGITS: usize = 24;
 /// Frames of one exception that count, each name once.
 const MAX_KEYS: usize = 48;
 
-/// Fingerprint of a line without an exception: its template, and whether it reports a failure, so
-/// that an attempt and its final failure that share their words stay apart.
+/// Fingerprint of a line without an exception: the shape of its template, in which it does not matter of what kind a
+/// value is nor how many a list holds, and whether it reports a failure, so that an attempt and its final failure that
+/// share their words stay apart.
 pub fn of_line(template: &str, failing: bool) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(if failing { b"line\0failing\0" } else { b"line\0\0" });
-    hasher.update(template.as_bytes());
+    hasher.update(shape_of(template).as_bytes());
     finish(&hasher)
 }
 
@@ -42,7 +43,7 @@ pub fn of_exception(exception: &Exception) -> String {
             hasher.update(b"\0");
         }
         if !has_frames {
-            hasher.update(untyped(&template(&link.message)).as_bytes());
+            hasher.update(shape_of(&template(&link.message)).as_bytes());
         }
         hasher.update(b"\x01");
     }
@@ -75,24 +76,6 @@ fn finish(hasher: &blake3::Hasher) -> String {
     hex
 }
 
-/// A template without the kinds of its variables: a long id may look like a time or a card's number by chance.
-fn untyped(template: &str) -> String {
-    let bytes = template.as_bytes();
-    let mut text = String::with_capacity(template.len());
-    let mut copied = 0;
-    for start in memchr::memchr_iter(b'<', bytes) {
-        let in_kind = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b':' | b'-' | b'_');
-        let end = run_end(bytes, start + 1, in_kind);
-        if end > start + 1 && at(bytes, end) == b'>' {
-            text.push_str(slice(template, copied, start));
-            text.push_str("<*>");
-            copied = end + 1;
-        }
-    }
-    text.push_str(tail(template, copied));
-    text
-}
-
 /// What names the frames. Each name counts once: recursion, simple or mutual, does not change the id. Where the stack
 /// ran out, the frame in which it did is chance: those that recur count, in no order.
 fn frame_keys<'a>(frames: impl Iterator<Item = &'a Frame>, endless: bool) -> Vec<String> {
@@ -121,12 +104,58 @@ fn ran_out_of_stack(exception: &Exception) -> bool {
         || MESSAGES.iter().any(|words| exception.message.contains(words))
 }
 
-/// What names a frame: module, or else the file's base name, and function.
+/// Names of files, without their endings, that a program has in many folders.
+const COMMON_FILES: [&str; 28] = [
+    "__init__",
+    "__main__",
+    "admin",
+    "api",
+    "app",
+    "client",
+    "config",
+    "errors",
+    "handler",
+    "handlers",
+    "helpers",
+    "index",
+    "layout",
+    "lib",
+    "main",
+    "middleware",
+    "mod",
+    "models",
+    "page",
+    "route",
+    "routes",
+    "serializers",
+    "server",
+    "service",
+    "tasks",
+    "types",
+    "utils",
+    "views",
+];
+
+/// What names a frame: module, or else the file's base name, with its folder where the name is a common one, and
+/// function.
 fn frame_key(frame: &Frame) -> String {
     let file = frame.file.as_deref().unwrap_or("");
     let place = match frame.module.as_deref() {
         Some(module) => steady(module),
-        None => steady_file(file.rsplit(['/', '\\']).next().unwrap_or("")),
+        None => {
+            let mut parts = file.rsplit(['/', '\\']);
+            let base = parts.next().unwrap_or("");
+            let stem = base.split('.').next().unwrap_or("");
+            // A number is a release's.
+            let is_telling = |folder: &&str| {
+                !folder.is_empty() && !folder.bytes().any(|byte| byte.is_ascii_digit())
+            };
+            let folder = parts.next().filter(is_telling);
+            match folder.filter(|_| COMMON_FILES.contains(&stem)) {
+                Some(folder) => Cow::Owned(format!("{folder}/{}", steady_file(base))),
+                None => steady_file(base),
+            }
+        }
     };
     let function = steady(frame.function.as_deref().unwrap_or(""));
     format!("{place}\u{1f}{function}")
@@ -166,6 +195,35 @@ mod tests {
         assert_eq!(base, moved);
         assert_eq!(base, deeper);
         assert_ne!(base, of(vec![frame("a.B", "h", 1, true)]));
+    }
+
+    #[test]
+    fn a_common_name_of_a_file_says_less_than_its_folder() {
+        let in_file = |file: &str| {
+            let file = Some(file.to_owned());
+            of(vec![Frame { module: None, file, ..frame("", "handler", 1, true) }])
+        };
+        assert_ne!(in_file("/srv/cart/views.py"), in_file("/srv/pay/views.py"));
+        assert_ne!(in_file("/app/api/cart/route.ts"), in_file("/app/api/pay/route.ts"));
+        assert_eq!(in_file("/srv/a/shop/views.py"), in_file("C:\\b\\shop\\views.py"));
+        assert_eq!(
+            in_file("/srv/releases/20260105/index.php"),
+            in_file("/srv/releases/20260211/index.php")
+        );
+        assert_eq!(in_file("/srv/a/billing.py"), in_file("/srv/b/billing.py"));
+    }
+
+    #[test]
+    fn kinds_of_values_and_lengths_of_lists_do_not_matter() {
+        for (one, other) in [
+            ("deploy of <hex> failed", "deploy of <num> failed"),
+            ("lease failed after <duration>", "lease failed after <id>"),
+            ("lost <num>, <num>", "lost <num>, <num>, <num>"),
+        ] {
+            assert_eq!(of_line(one, true), of_line(other, true), "{one}");
+        }
+        assert_ne!(of_line("lost <num>", true), of_line("found <num>", true));
+        assert_ne!(of_line("lost <num>", true), of_line("lost <num>", false));
     }
 
     #[test]

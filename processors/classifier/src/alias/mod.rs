@@ -30,6 +30,11 @@ const MAX_LINKS: usize = 1_000;
 /// Numeric form of a pattern's id.
 type Id = u64;
 
+/// The shape of a template: those that differ in the kinds of their values, or in how many a list holds, share it.
+pub(crate) fn shape_of(template: &str) -> String {
+    shape::words(template).join(" ")
+}
+
 /// What patterns of one shape have in common.
 #[derive(Debug, Clone)]
 struct Shape {
