@@ -52,7 +52,9 @@ impl Categories {
     /// Category of an event without an exception, by its template.
     pub(crate) fn of_line(&self, template: &str, severity: Severity) -> Verdict {
         let failing = severity >= Severity::Warn;
-        if let Some(verdict) = self.first_rule(&[template], failing) {
+        let found = self.first_rule(&[template], failing);
+        if let Some(verdict) = found.filter(|(name, _)| *name != NOISE || !tells_failure(template))
+        {
             return verdict;
         }
         if severity >= Severity::Error {
@@ -115,6 +117,14 @@ impl Categories {
         let rule = RULES.get(first?)?;
         Some((rule.category, rule.reason))
     }
+}
+
+/// Whether a line that speaks of a health check says that it went wrong.
+fn tells_failure(template: &str) -> bool {
+    let template = template.to_ascii_lowercase();
+    ["fail", "missed", "dead", "unhealthy", "unreachable", "timed out", "lost", "expired"]
+        .iter()
+        .any(|word| template.contains(word))
 }
 
 /// Whether a line is drawn rather than written: no variable in it, and hardly a letter.

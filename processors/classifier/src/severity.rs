@@ -3,6 +3,8 @@
 
 use hephaestus_schemas::Severity;
 
+use crate::scan::{run_end, tail};
+
 /// The severity a word names, in any case.
 pub(crate) fn from_word(word: &[u8]) -> Option<Severity> {
     if word.len() < 3 || word.len() > 13 {
@@ -14,8 +16,8 @@ pub(crate) fn from_word(word: &[u8]) -> Option<Severity> {
     }
     let lower = lower.get(..word.len()).unwrap_or(&[]);
     Some(match lower {
-        b"trace" | b"finest" | b"finer" | b"verbose" | b"vrb" | b"trc" => Severity::Trace,
-        b"debug" | b"fine" | b"dbg" => Severity::Debug,
+        b"trace" | b"finest" | b"finer" | b"verbose" | b"vrb" | b"trc" | b"trce" => Severity::Trace,
+        b"debug" | b"fine" | b"dbg" | b"dbug" => Severity::Debug,
         b"info" | b"information" | b"informational" | b"notice" | b"inf" | b"config" => {
             Severity::Info
         }
@@ -78,11 +80,21 @@ pub(crate) fn from_open_telemetry(number: i64) -> Option<Severity> {
     })
 }
 
-/// The severity that a message itself opens with, as `error: …` or `Fatal error: …`.
+/// The severity that a message itself opens with, as `error: …`, `Fatal error: …` or `PHP Warning: …`.
 pub(crate) fn hint(message: &str) -> Option<Severity> {
+    let message = message.strip_prefix("PHP ").unwrap_or(message);
     let bytes = message.as_bytes();
-    let end = crate::scan::run_end(bytes, 0, |byte| byte.is_ascii_alphabetic());
+    let end = run_end(bytes, 0, |byte| byte.is_ascii_alphabetic());
     let word = bytes.get(..end)?;
-    let severity = from_word(word)?;
-    (crate::scan::at(bytes, end) == b':').then_some(severity)
+    let ends = |text: &str| text.starts_with(':');
+    if ends(tail(message, end)) {
+        // .NET's console logger; elsewhere the word is a verb.
+        return if word == b"fail" { Some(Severity::Error) } else { from_word(word) };
+    }
+    let behind = tail(message, end).strip_prefix(" error")?;
+    match word {
+        b"Fatal" | b"fatal" if ends(behind) => Some(Severity::Fatal),
+        b"Parse" | b"Compile" | b"Core" if ends(behind) => Some(Severity::Error),
+        _ => None,
+    }
 }

@@ -176,8 +176,27 @@ fn clock(bytes: &[u8], pos: usize, seconds_optional: bool) -> Option<Clock> {
     if at(bytes, end).is_ascii_digit() {
         return None;
     }
+    if let Some((noon, half_end)) = half_of_day(bytes, end)
+        && (1..=12).contains(&hour)
+    {
+        micros += (hour % 12 + noon - hour) * 3600 * SECOND;
+        end = half_end;
+    }
     let (offset, end) = zone(bytes, end);
     Some(Clock { micros, offset, end })
+}
+
+/// `AM` or `PM` behind a time, a space before it perhaps: the hour at which that half of the day begins, and its end.
+fn half_of_day(bytes: &[u8], pos: usize) -> Option<(i64, usize)> {
+    let start = pos + usize::from(at(bytes, pos) == b' ');
+    let noon = match at(bytes, start) {
+        b'A' | b'a' => 0,
+        b'P' | b'p' => 12,
+        _ => return None,
+    };
+    let ends = matches!(at(bytes, start + 1), b'M' | b'm')
+        && !at(bytes, start + 2).is_ascii_alphanumeric();
+    ends.then_some((noon, start + 2))
 }
 
 /// Digits behind a decimal mark, as microseconds; digits past the sixth are passed over.
@@ -248,7 +267,7 @@ fn numeric(bytes: &[u8], pos: usize, reference: i64, epochs: bool) -> Option<Sta
                 Date { year: 2000 + value / 10_000, month: value / 100 % 100, day: value % 100 };
             combine(date, clock)
         }
-        (2, b'/') => slashed(bytes, pos, value, reference),
+        (1 | 2, b'/') => slashed(bytes, pos, value, count),
         (1 | 2, b'-') => {
             if let Some((month, end)) = month(bytes, pos + count + 1) {
                 return day_month_year(bytes, value, month, end, b'-');
@@ -303,24 +322,27 @@ fn year_first(bytes: &[u8], pos: usize, year: i64, separator: u8) -> Option<Stam
     Some(Stamp { micros, end, syslog: false, dated: true, clocked: false })
 }
 
-/// `17/06/09 20:10:40`, `10/Oct/2000:13:55:36 -0700`, `12/31/2024 10:11:12`.
-fn slashed(bytes: &[u8], pos: usize, first: i64, _reference: i64) -> Option<Stamp> {
-    if let Some((month, end)) = month(bytes, pos + 3) {
+/// `17/06/09 20:10:40`, `10/Oct/2000:13:55:36 -0700`, `12/31/2024 10:11:12`, `5/1/2024, 10:11:12 PM`.
+fn slashed(bytes: &[u8], pos: usize, first: i64, count: usize) -> Option<Stamp> {
+    let second_at = pos + count + 1;
+    if let Some((month, end)) = month(bytes, second_at) {
         return day_month_year(bytes, first, month, end, b'/');
     }
-    let second = two(bytes, pos + 3)?;
-    if at(bytes, pos + 5) != b'/' {
+    let (second, second_count) = digits(bytes, second_at, 2);
+    let third_at = second_at + second_count + 1;
+    if second_count == 0 || at(bytes, third_at - 1) != b'/' {
         return None;
     }
-    let (third, count) = digits(bytes, pos + 6, 5);
-    let (date, end) = match count {
-        2 => (Date { year: 2000 + first, month: second, day: third }, pos + 8),
-        4 if second > 12 => (Date { year: third, month: first, day: second }, pos + 10),
-        4 if first > 12 => (Date { year: third, month: second, day: first }, pos + 10),
-        4 => (Date { year: third, month: first, day: second }, pos + 10),
+    let (third, third_count) = digits(bytes, third_at, 5);
+    let date = match third_count {
+        2 if (count, second_count) == (2, 2) => {
+            Date { year: 2000 + first, month: second, day: third }
+        }
+        4 if second <= 12 && first > 12 => Date { year: third, month: second, day: first },
+        4 => Date { year: third, month: first, day: second },
         _ => return None,
     };
-    let mut clock_at = end;
+    let mut clock_at = third_at + third_count;
     if at(bytes, clock_at) == b',' {
         clock_at += 1;
     }

@@ -175,3 +175,36 @@ fn frames_of_android_are_not_the_application_s() {
     assert_eq!(log.culprits[0].function.as_deref(), Some("onCreate"));
     assert_eq!(log.culprits.len(), 1);
 }
+
+#[test]
+fn a_blank_line_above_a_trace_parts_nothing() {
+    let line =
+        "2024-05-01T10:00:00.123Z ERROR 1 --- [nio-8080-exec-1] o.a.c.Dispatcher : it threw\n";
+    let log = only(&format!("{line}\n{JAVA}\n"));
+    assert_eq!(log.message, "it threw");
+    assert_eq!(chain(log.exception.as_ref().expect("an exception")), JAVA_CHAIN);
+    let calm = line.replace("ERROR", "INFO");
+    assert_eq!(inspect(format!("{calm}\n{JAVA}\n").as_bytes()).len(), 2);
+}
+
+#[test]
+fn codes_and_bars_of_dotnet_are_no_part_of_a_type() {
+    let frames = "   at Acme.Repo.Load() in /src/Repo.cs:line 12";
+    let text =
+        format!("Microsoft.Data.SqlClient.SqlException (0x80131904): Invalid object\n{frames}");
+    let read = ["Microsoft.Data.SqlClient.SqlException: Invalid object [Load@12]"];
+    assert_eq!(chain(&exception(&text)), read);
+    let inner = format!(
+        "System.IO.IOException: closed\n ---> System.Net.Sockets.SocketException (111): refused\n\
+         {frames}\n   --- End of inner exception stack trace ---\n   at Acme.Main.Run() in /src/Main.cs:line 5"
+    );
+    let read = [
+        "System.IO.IOException: closed [Run@5]",
+        "System.Net.Sockets.SocketException: refused [Load@12]",
+    ];
+    assert_eq!(chain(&exception(&inner)), read);
+    let barred = format!(
+        "2024-05-01 10:00:00.1234|ERROR|Acme.Shop|it broke|System.InvalidOperationException: bad\n{frames}"
+    );
+    assert_eq!(chain(&exception(&barred)), ["System.InvalidOperationException: bad [Load@12]"]);
+}

@@ -73,6 +73,26 @@ fn message_time_severity_and_logger_are_found() {
             "com.acme.Shop",
         ),
         (
+            ".NET's JSON console",
+            r#"{"Timestamp":"2024-01-01T10:00:00.0000000Z","EventId":0,"LogLevel":"Error","Category":"Acme.Worker","Message":"no stock","State":{"Message":"no stock"}}"#,
+            "Acme.Worker",
+        ),
+        (
+            "Serilog, its JsonFormatter",
+            r#"{"Timestamp":"2024-01-01T10:00:00.0000000+00:00","Level":"Error","MessageTemplate":"no stock","Properties":{"Id":7}}"#,
+            "",
+        ),
+        (
+            "MongoDB",
+            r#"{"t":{"$date":"2024-01-01T10:00:00.000+00:00"},"s":"E","c":"STORAGE","id":22435,"ctx":"thread7","msg":"no stock","attr":{"error":1}}"#,
+            "",
+        ),
+        (
+            "log4j2 JsonLayout, without its instant",
+            r#"{"timeMillis":1704103200000,"thread":"main","level":"ERROR","loggerName":"com.acme.Shop","message":"no stock"}"#,
+            "com.acme.Shop",
+        ),
+        (
             "Serilog, compact, with its template alone",
             r#"{"@t":"2024-01-01T10:00:00.0000000Z","@mt":"no stock","@l":"Error","SourceContext":"Shop.Cart"}"#,
             "Shop.Cart",
@@ -251,5 +271,27 @@ fn identities_of_traces_and_requests_are_found() {
                 "{name} in {line}"
             );
         }
+    }
+}
+
+#[test]
+fn a_server_s_record_of_a_request_that_failed_is_an_error() {
+    for (line, severity) in [
+        (
+            r#"{"time_iso8601":"2024-01-01T10:00:00+00:00","status":"502","request":"GET /x"}"#,
+            Severity::Error,
+        ),
+        (
+            r#"{"start_time":"2024-01-01T10:00:00.000Z","response_code":503,"path":"/x"}"#,
+            Severity::Error,
+        ),
+        (r#"{"time":"2024-01-01T10:00:00Z","DownstreamStatus":200}"#, Severity::Info),
+        (
+            r#"{"time":"2024-01-01T10:00:00Z","level":"info","status":500,"msg":"retried"}"#,
+            Severity::Info,
+        ),
+    ] {
+        let log = read(line);
+        assert_eq!((log.severity, log.timestamp), (severity, TEN), "{line}");
     }
 }

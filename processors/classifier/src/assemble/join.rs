@@ -46,6 +46,16 @@ pub(super) enum Shape {
     Logcat,
 }
 
+/// What is held back before a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waiting {
+    Nothing,
+    /// Blank lines.
+    Blank,
+    /// Lines that may belong to the event.
+    Lines,
+}
+
 /// What becomes of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
@@ -82,7 +92,7 @@ pub(super) fn is_object(line: &str) -> bool {
 }
 
 /// Decides about a line, of which a syslog daemon's header tells who wrote it. `waiting` as for [`decide`].
-pub(super) fn decide_line(pending: &Assembled, line: &Line<'_>, waiting: bool) -> Decision {
+pub(super) fn decide_line(pending: &Assembled, line: &Line<'_>, waiting: Waiting) -> Decision {
     let writer = pending.wrapped.map(|wrapped| wrapped.writer(&pending.text));
     let is_same = line.wrapped.is_some_and(|wrapped| writer == Some(wrapped.writer(line.text)));
     let decision = decide(pending, if is_same { line.inner() } else { line.text }, waiting);
@@ -97,8 +107,8 @@ pub(super) fn decide_line(pending: &Assembled, line: &Line<'_>, waiting: bool) -
     }
 }
 
-/// Decides about a line. `waiting` says that lines before it are held back already.
-fn decide(pending: &Assembled, line: &str, waiting: bool) -> Decision {
+/// Decides about a line. `waiting` says what is held back before it.
+fn decide(pending: &Assembled, line: &str, waiting: Waiting) -> Decision {
     let shape = pending.shape;
     let keep = Decision::Join(shape, pending.expects);
     if shape == Shape::Pytest {
@@ -124,6 +134,7 @@ fn decide(pending: &Assembled, line: &str, waiting: bool) -> Decision {
     if let Some(decision) = by_marker(pending, text, indented, waiting) {
         return decision;
     }
+    let waiting = waiting != Waiting::Nothing;
     if indented {
         return indented_line(pending, text, waiting);
     }
@@ -206,7 +217,12 @@ fn rust_tail(pending: &Assembled) -> Decision {
 }
 
 /// Lines that their first words give away.
-fn by_marker(pending: &Assembled, text: &str, indented: bool, waiting: bool) -> Option<Decision> {
+fn by_marker(
+    pending: &Assembled,
+    text: &str,
+    indented: bool,
+    waiting: Waiting,
+) -> Option<Decision> {
     let shape = pending.shape;
     match at(text.as_bytes(), 0) {
         b'T' | b'+' if is_traceback(text) => Some(traceback(pending, indented, waiting)),
@@ -253,7 +269,12 @@ fn by_marker(pending: &Assembled, text: &str, indented: bool, waiting: bool) -> 
             let follows = indented || shape != Shape::Plain || is_failing(first_line(pending));
             Some(if follows { Decision::Join(Shape::Ruby, false) } else { Decision::New })
         }
-        _ if !indented && !waiting && shape == Shape::Plain && opens_exception(text) => {
+        // Spring Boot writes a blank line above a trace.
+        _ if !indented
+            && waiting != Waiting::Lines
+            && shape == Shape::Plain
+            && opens_exception(text) =>
+        {
             let line = first_line(pending);
             let whole = pending.lines > 1 || !is_headed(line) || !is_failing(line);
             Some(if whole { Decision::New } else { Decision::Join(Shape::Trace, true) })
@@ -263,14 +284,14 @@ fn by_marker(pending: &Assembled, text: &str, indented: bool, waiting: bool) -> 
 }
 
 /// A traceback joins the failure that was logged just before it, or the one it is chained to.
-fn traceback(pending: &Assembled, indented: bool, waiting: bool) -> Decision {
+fn traceback(pending: &Assembled, indented: bool, waiting: Waiting) -> Decision {
     let join = Decision::Join(Shape::PythonFrames, false);
     match pending.shape {
         Shape::PythonLink => join,
         Shape::Plain => {
             let line = first_line(pending);
             let announced = announces(line) || (is_headed(line) && is_failing(line));
-            if indented || (!waiting && announced) { join } else { Decision::New }
+            if indented || (waiting != Waiting::Lines && announced) { join } else { Decision::New }
         }
         _ => Decision::New,
     }
@@ -295,10 +316,10 @@ fn announces(line: &str) -> bool {
     .any(|start| line.starts_with(start))
 }
 
-fn goroutine(pending: &Assembled, waiting: bool) -> Decision {
+fn goroutine(pending: &Assembled, waiting: Waiting) -> Decision {
     match pending.shape {
         Shape::GoPanic => Decision::Join(Shape::GoPanic, false),
-        Shape::Plain if !waiting && is_headed(first_line(pending)) => {
+        Shape::Plain if waiting == Waiting::Nothing && is_headed(first_line(pending)) => {
             Decision::Join(Shape::GoPanic, false)
         }
         _ => Decision::New,

@@ -23,7 +23,7 @@ use clean::{trim_blanks, without_escapes};
 pub use context::Context;
 pub use event::Assembled;
 pub(crate) use event::runs;
-use join::{Decision, Shape};
+use join::{Decision, Shape, Waiting};
 pub use source::SourceState;
 use unwrap::Partial;
 
@@ -319,7 +319,12 @@ impl Lines {
         let decision = if line.inside_key {
             Decision::Join(pending.shape, pending.expects)
         } else {
-            join::decide_line(pending, line, !self.held.is_empty())
+            let waiting = match self.held.last() {
+                None => Waiting::Nothing,
+                Some(_) if self.held.iter().all(|held| held.text.is_empty()) => Waiting::Blank,
+                Some(_) => Waiting::Lines,
+            };
+            join::decide_line(pending, line, waiting)
         };
         let full = pending.lines >= config.max_event_lines;
         match decision {
@@ -450,7 +455,9 @@ impl Lines {
                     pending.reach(line.offset);
                     continue;
                 }
-                if let Decision::Join(shape, _) = join::decide_line(pending, &line_ref, false) {
+                if let Decision::Join(shape, _) =
+                    join::decide_line(pending, &line_ref, Waiting::Nothing)
+                {
                     self.join(&line_ref, shape, false, config);
                     continue;
                 }

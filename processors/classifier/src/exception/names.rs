@@ -34,6 +34,13 @@ pub(crate) fn header(line: &str) -> Option<Header<'_>> {
             pos = close + 1;
         }
     }
+    // .NET prints `SqlException (0x80131904): message`.
+    if at(bytes, pos) == b' ' && at(bytes, pos + 1) == b'(' {
+        let close = run_end(bytes, pos + 2, |byte| byte.is_ascii_hexdigit() || byte == b'x');
+        if close > pos + 2 && at(bytes, close) == b')' {
+            pos = close + 1;
+        }
+    }
     let closes = pos >= line.trim_end().len();
     let colon = at(bytes, pos) == b':' && matches!(at(bytes, pos + 1), b' ' | 0 | b'\n' | b'\r');
     if !(closes || colon) || name.ends_with('.') || name.contains("..") {
@@ -49,7 +56,7 @@ pub(crate) fn header(line: &str) -> Option<Header<'_>> {
 /// The words of a line, as far as an exception is looked for in it, and where each begins.
 pub(crate) fn words(line: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut next = 0;
-    cut(line, 1024).split(' ').map(move |word| {
+    cut(line, 1024).split([' ', '|']).map(move |word| {
         let position = next;
         next += word.len() + 1;
         (position, word)
@@ -138,6 +145,8 @@ mod tests {
             ("java.lang.NullPointerException", Some(("java.lang.NullPointerException", ""))),
             ("Exception in thread \"main\" a.B: x: y", Some(("a.B", "x: y"))),
             ("TypeError [ERR_X]: m", Some(("TypeError", "m"))),
+            ("a.SqlException (0x80131904): m", Some(("a.SqlException", "m"))),
+            ("a.SocketException (111): m", Some(("a.SocketException", "m"))),
             ("Caused by: a.b.CException: d", Some(("a.b.CException", "d"))),
             ("KeyboardInterrupt", Some(("KeyboardInterrupt", ""))),
             ("Error at line 5", None),

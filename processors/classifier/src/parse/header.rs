@@ -32,7 +32,9 @@ const MAX_COMPONENT: usize = 128;
 pub(super) fn parse(line: &str, reference: i64) -> Parsed<'_> {
     let mut walk = Walk::new(line, reference);
     if !may_open_header(line.as_bytes()) || !walk.lead() {
-        return Parsed { message: Cow::Borrowed(line.trim_end()), ..Parsed::default() };
+        let message = line.trim_end();
+        let severity = severity::hint(message);
+        return Parsed { message: Cow::Borrowed(message), severity, ..Parsed::default() };
     }
     if let Some(parsed) = walk.after_syslog_stamp() {
         return parsed;

@@ -7,6 +7,7 @@ use hephaestus_schemas::Severity;
 use serde_json::{Map, Value};
 
 use super::{Format, Parsed, structlog, zerolog};
+use crate::scan::at;
 use crate::{severity, time};
 
 /// How deep objects are looked into: `error.stack_trace`, `log.origin.file` …
@@ -81,14 +82,18 @@ impl Fields {
             (
                 Place::Top,
                 "timestamp" | "time" | "ts" | "@timestamp" | "@t" | "datetime" | "asctime" | "date"
-                | "eventTime" | "t",
-            ) if self.timestamp.is_none() => {
+                | "eventTime" | "t" | "Timestamp" | "start_time" | "StartUTC" | "time_iso8601"
+                | "time_local",
+            )
+            | (Place::Instant, "$date")
+                if self.timestamp.is_none() =>
+            {
                 self.timestamp = time::parse_whole(text, self.reference);
             }
             (
                 Place::Top | Place::Log,
                 "level" | "severity" | "lvl" | "levelname" | "log_level" | "loglevel" | "@l"
-                | "severity_text" | "severityText" | "level_name",
+                | "severity_text" | "severityText" | "level_name" | "LogLevel" | "Level",
             ) => {
                 // slog names what lies between its levels `ERROR+2`.
                 let word = text.trim().split(['+', '-']).next().unwrap_or("");
@@ -98,13 +103,21 @@ impl Fields {
                     .or(by_word)
                     .or_else(|| text.parse().ok().and_then(severity::from_number));
             }
-            (Place::Top, "message" | "msg" | "@m" | "short_message")
+            // MongoDB's `I`, `W`, `E`, `F`, and `D1` to `D5`.
+            (Place::Top, "s") if text.len() <= 2 => {
+                let letter = severity::from_letter(at(text.as_bytes(), 0));
+                self.severity = self.severity.or(letter);
+            }
+            (
+                Place::Top,
+                "message" | "msg" | "@m" | "short_message" | "Message" | "RenderedMessage",
+            )
             | (Place::Other, "message")
                 if (place == Place::Top || self.message.is_none()) =>
             {
                 self.message = Some(text.to_owned());
             }
-            (Place::Top, "event" | "log" | "@mt" | "body" | "MESSAGE")
+            (Place::Top, "event" | "log" | "@mt" | "body" | "MESSAGE" | "MessageTemplate")
                 if self.message.is_none() =>
             {
                 self.message = Some(text.trim_end().to_owned());
@@ -114,7 +127,7 @@ impl Fields {
             (
                 Place::Top,
                 "logger" | "logger_name" | "name" | "loggerName" | "target" | "SourceContext"
-                | "module",
+                | "module" | "Category",
             )
             | (Place::Log, "logger") => self.attribute("logger", text),
             (Place::Top, "hostname" | "host" | "HOSTNAME") | (Place::Host, "name" | "hostname") => {
@@ -131,6 +144,9 @@ impl Fields {
             | (Place::Other, "span_id") => self.attribute("span_id", text),
             (Place::Top, "route" | "path" | "url") | (Place::Url, "path") => {
                 self.attribute("http_route", text);
+            }
+            (Place::Top | Place::Response, key) if is_status_key(key) => {
+                self.attribute("http_status", text);
             }
             (Place::Top, "method" | "http_method")
             | (Place::Http, "request.method" | "method")
@@ -155,18 +171,17 @@ impl Fields {
     fn number(&mut self, place: Place, key: &str, number: &serde_json::Number) {
         let (place, key) = placed(place, key);
         match (place, key) {
-            (Place::Top, "timestamp" | "time" | "ts" | "@timestamp" | "t" | "date")
-                if self.timestamp.is_none() =>
-            {
+            (
+                Place::Top,
+                "timestamp" | "time" | "ts" | "@timestamp" | "t" | "date" | "timeMillis"
+                | "created",
+            ) if self.timestamp.is_none() => {
                 self.timestamp = epoch(number);
             }
             (Place::Top, "level" | "severity" | "lvl" | "severity_number") => {
                 self.severity_number = number.as_i64().and_then(severity::from_number);
             }
-            (
-                Place::Top | Place::Response,
-                "status" | "status_code" | "statusCode" | "http_status",
-            ) => {
+            (Place::Top | Place::Response, key) if is_status_key(key) => {
                 self.attribute("http_status", &number.to_string());
             }
             (Place::Top, "pid" | "process") | (Place::Process, "pid") => {
@@ -206,10 +221,15 @@ impl Fields {
             (None, Some(message)) => Cow::Owned(message.clone()),
             (None, None) => Cow::Borrowed(line),
         };
+        // A server's access log names no severity.
+        let status = self.attributes.iter().find(|(name, _)| *name == "http_status");
+        let failed = status
+            .filter(|(_, status)| status.len() == 3 && status.starts_with('5'))
+            .map(|_| Severity::Error);
         Parsed {
             format: Format::Json,
             timestamp: self.timestamp,
-            severity: self.severity.or(self.severity_number),
+            severity: self.severity.or(self.severity_number).or(failed),
             service: owned(self.service),
             message,
             stack: owned(self.stack),
@@ -244,17 +264,32 @@ fn place_of(key: &str) -> Place {
         "url" => Place::Url,
         "process" => Place::Process,
         "thread" => Place::Thread,
-        "instant" => Place::Instant,
+        // log4j2's and MongoDB's times.
+        "instant" | "t" => Place::Instant,
         // tracing-subscriber and slog put the message in an object of its own.
         "fields" | "record" | "data" => Place::Other,
         _ => Place::Other,
     }
 }
 
+fn is_status_key(key: &str) -> bool {
+    matches!(
+        key,
+        "status"
+            | "status_code"
+            | "statusCode"
+            | "http_status"
+            | "response_code"
+            | "DownstreamStatus"
+    )
+}
+
 fn is_stack_key(key: &str) -> bool {
     matches!(
         key,
         "exc_info"
+            | "Exception"
+            | "errorVerbose"
             | "stack"
             | "stack_trace"
             | "stacktrace"

@@ -54,6 +54,17 @@ impl Walk<'_> {
             return self.group();
         }
         let end = self.item_end();
+        if self.component.is_none()
+            && self.severity.is_none()
+            && at(self.bytes, self.pos) == b'{'
+            && at(self.bytes, end - 1) == b'}'
+            && slice(self.line, self.pos + 1, end - 1).bytes().all(|byte| COMPONENT.has(byte))
+        {
+            // `{taskinstance.py:1824} ERROR - …`, as Airflow writes it: certain if a severity follows.
+            self.component = Some((self.pos + 1, end - 1));
+            self.pos = end;
+            return true;
+        }
         self.severity_item(end)
             || self.number_item(end)
             || self.component_item(end)
@@ -77,6 +88,9 @@ impl Walk<'_> {
         let word_end = run_end(self.bytes, self.pos, |byte| byte.is_ascii_alphabetic());
         let word = self.bytes.get(self.pos..word_end).unwrap_or(&[]);
         let next = at(self.bytes, word_end);
+        if next == b'/' && at(self.bytes, end.saturating_sub(1)) == b']' {
+            return self.worker_item(end, word_end);
+        }
         if word.len() == 1 {
             return self.letter_item(end, word_end, next);
         }
@@ -95,6 +109,18 @@ impl Walk<'_> {
         }
         self.severity = Some(severity);
         self.pos = word_end + usize::from(matches!(next, b':' | b',' | b'|' | b']'));
+        self.commit();
+        true
+    }
+
+    /// `ERROR/ForkPoolWorker-1]`, as Celery writes it.
+    fn worker_item(&mut self, end: usize, word_end: usize) -> bool {
+        let word = self.bytes.get(self.pos..word_end).unwrap_or(&[]);
+        let is_upper = word.iter().all(u8::is_ascii_uppercase);
+        let Some(severity) = severity::from_word(word).filter(|_| is_upper) else { return false };
+        self.severity = Some(severity);
+        self.process = Some((word_end + 1, end - 1));
+        self.pos = end;
         self.commit();
         true
     }
@@ -291,9 +317,9 @@ impl Walk<'_> {
                 || (at(self.bytes, behind) == b'-' && at(self.bytes, behind + 1) == b' ')
         };
         let prose = token.iter().any(u8::is_ascii_lowercase)
-            && !token
-                .iter()
-                .any(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b':' | b'/'));
+            && !token.iter().any(|byte| {
+                byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b':' | b'/' | b'@')
+            });
         let closes = token
             .last()
             .is_some_and(|last| matches!(last, b'.' | b',' | b';' | b'!' | b'?' | b':'));

@@ -7,7 +7,7 @@ const REFERENCE: i64 = 1_718_452_800_000_000;
 
 #[test]
 fn finds_the_message_behind_common_headers() {
-    let cases: [(&str, Option<Severity>, &str); 46] = [
+    let cases: [(&str, Option<Severity>, &str); 53] = [
         (
             "17/06/09 20:10:40 INFO executor.CoarseGrainedExecutorBackend: Registered signal handlers for [TERM]",
             Some(Info),
@@ -114,7 +114,18 @@ fn finds_the_message_behind_common_headers() {
             None,
             "Backup finished at 2024-01-01 12:00:00 for x",
         ),
-        ("error: it broke", None, "error: it broke"),
+        ("error: it broke", Some(Error), "error: it broke"),
+        ("fail: Acme.Worker[0]", Some(Error), "fail: Acme.Worker[0]"),
+        ("PHP Fatal error:  it broke", Some(Severity::Fatal), "PHP Fatal error:  it broke"),
+        ("Parse error: it broke", Some(Error), "Parse error: it broke"),
+        ("No error: it runs", None, "No error: it runs"),
+        ("[2024-01-01 12:00:00,123: ERROR/ForkPoolWorker-1] it broke", Some(Error), "it broke"),
+        (
+            "[2024-01-01T12:00:00.123+0000] {taskinstance.py:1824} ERROR - it broke",
+            Some(Error),
+            "it broke",
+        ),
+        ("2024-01-01 12:00:00.123 UTC [123] app@shop ERROR:  it broke", Some(Error), "it broke"),
         (
             "LINKDOWN 1117838570 2005.06.03 R02-M1 2005-06-03-15.42.50.675872 R02-M1 RAS KERNEL FATAL it broke",
             Some(Severity::Fatal),
