@@ -136,6 +136,22 @@ fn which_secret_it_was_does_not_matter_to_the_ids() {
     }
 }
 
+#[test]
+fn what_json_escapes_without_need_hides_no_secret() {
+    for line in [
+        r#"{"level":"error","message":"failed {\u0022password\u0022:\u0022hunter2Xy9\u0022}"}"#,
+        r#"{"level":"error","msg":"cannot connect mysql:\/\/root:hunter2Xy9@db\/shop"}"#,
+        r#"{"level":"error","msg":"\u001b[36mtoken\u001b[0m=hunter2Xy9"}"#,
+        r#"{"msg":"\u003Cpassword\u003Ehunter2Xy9\u003C/password\u003E"}"#,
+        r#"{"log":"{\"msg\":\"{\\u0022password\\u0022:\\u0022hunter2Xy9\\u0022}\"}\n","stream":"stdout","time":"2024-01-01T10:00:00Z"}"#,
+        r#"2024-01-01 10:00:00 ERROR app - {"msg":"{\u0022password\u0022:\u0022hunter2Xy9\u0022}"}"#,
+    ] {
+        let log = common::inspect(line.as_bytes()).remove(0).log;
+        let shown = format!("{log:?}");
+        assert!(shown.contains("<secret:") && !shown.contains("hunter2Xy9"), "{shown}");
+    }
+}
+
 /// Another secret of the same sort: the next one that differs from it in its random part only.
 fn another(class: usize, one: &corpus::Sample) -> String {
     let mut random = Random::new(1_000 + class as u64);

@@ -19,7 +19,7 @@ use crate::envelope::{self, Envelope};
 use crate::mask::SourceMasker;
 use crate::parse::{self, Format, Wrapped};
 use crate::scan::{cut, holds};
-use clean::{trim_blanks, without_escapes};
+use clean::{trim_blanks, with_plain_json, without_escapes};
 pub use context::Context;
 pub use event::Assembled;
 pub(crate) use event::runs;
@@ -282,7 +282,8 @@ impl Lines {
         config: &ClassifierConfig,
         take: impl FnOnce(&mut Self, &Line<'_>),
     ) {
-        let masked = masker.mask(clean, &mut self.key_lines);
+        let plain = with_plain_json(clean);
+        let masked = masker.mask(&plain, &mut self.key_lines);
         let kept = cut(&masked.text, config.max_line_bytes);
         let is_syslog = !masked.inside_key && matches!(came.format, None | Some(Format::Syslog));
         let line = Line {

@@ -80,18 +80,24 @@ impl Names {
             None if name.quote.is_some() && is_number(at(bytes, value_at)) => {
                 return number(bytes, value_at, &name, entry);
             }
-            None if names::is_header(kind) => (value_at, header_end(bytes, value_at, kind)),
+            None if names::is_header(kind) => {
+                (value_at, header_end(bytes, value_at, kind, separator == Separator::Equals))
+            }
             None => (value_at, bare_end(bytes, value_at)),
         };
         let start = behind_scheme(line, start, end, kind);
         let value = slice(line, start, end);
         let is_bare = quoted.is_none() && separator != Separator::Element;
         let is_code = is_bare && (name.quote.is_some() || separator == Separator::Equals);
-        if !is_secret(value, name.text) || (is_code && reads_as_code(value, name.quote.is_some())) {
+        if !is_secret(value, name.text)
+            || (is_code && reads_as_code(value, at(bytes, end), name.quote.is_some()))
+            || (is_bare && is_measure(value, name.start > 0 && at(bytes, name.start - 1) == b'/'))
+        {
             return None;
         }
         let is_spaced = separator == Separator::Colon && value_at > behind;
-        if is_bare && is_spaced && start == value_at && is_prose(value, kind) {
+        let has_scheme = start > value_at;
+        if is_bare && (is_spaced || kind == names::COOKIE) && is_prose(value, kind, has_scheme) {
             return None;
         }
         let kind = if private_key::is_key(value) { private_key::KIND } else { kind };
@@ -129,8 +135,12 @@ fn is_name_byte(byte: u8) -> bool {
 /// What stands between a name and its value, and where that ends.
 fn separator(bytes: &[u8], name: &Named<'_>) -> Option<(Separator, usize)> {
     let mut behind = name.quote.map_or(name.end, |quote| quote.behind(name.end));
-    if name.quote.is_some() && at(bytes, behind) == b']' {
-        behind += 1;
+    // `form["password"]`, `user[password]`, and the same in a URL.
+    let is_inside = name.quote.is_some() || name.start > 0 && at(bytes, name.start - 1) == b'[';
+    match from(bytes, behind) {
+        [b']', ..] if is_inside => behind += 1,
+        [b'%', b'5', b'D' | b'd', ..] => behind += 3,
+        _ => {}
     }
     let is_flag = name.text.starts_with("--");
     let place = skip_spaces(bytes, behind);
@@ -270,13 +280,23 @@ fn behind_scheme(line: &str, start: usize, end: usize, kind: &str) -> usize {
     if is_scheme { start + skip_spaces(value.as_bytes(), space) } else { start }
 }
 
-/// Whether a value without quotes is an expression of a program: `get_token()`, `form["password"]`;
+/// Whether a value without quotes is how long something took, or a status behind a path: `/oauth/token: 401`.
+fn is_measure(value: &str, is_path: bool) -> bool {
+    let bytes = value.as_bytes();
+    let digits = run_end(bytes, 0, |byte| byte.is_ascii_digit());
+    let end = run_end(bytes, digits, |byte| byte.is_ascii_digit() || byte == b'.');
+    let is_status = is_path && end == 3 && value.len() == 3;
+    digits > 0 && (is_status || matches!(from(bytes, end), b"ns" | b"us" | b"ms" | b"s"))
+}
+
+/// Whether a value without quotes, before `next`, is an expression of a program: `get_token()`, `form["password"]`;
 /// behind a name in quotes, whatever does not look random.
-fn reads_as_code(value: &str, is_quoted_name: bool) -> bool {
+fn reads_as_code(value: &str, next: u8, is_quoted_name: bool) -> bool {
     let bytes = value.as_bytes();
     let path_end =
         run_end(bytes, 0, |byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.'));
-    let is_expression = path_end > 0 && matches!(at(bytes, path_end), b'(' | b'[');
+    let closes = matches!(next, b')' | b']' | b'"' | b'\'');
+    let is_expression = path_end > 0 && closes && matches!(at(bytes, path_end), b'(' | b'[');
     is_expression
         || (is_quoted_name && !Demand::Random.is_met("", value) && !personal::is_phone(value))
 }

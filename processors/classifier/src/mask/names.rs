@@ -35,7 +35,7 @@ pub(super) const NEEDLES: [&str; 42] = [
     "?sig",
     "&sig",
     "\\u0026sig",
-    "-signature",
+    "signature",
     "accesssignature",
     "jsessionid",
     "phpsessid",
@@ -167,7 +167,46 @@ pub(super) fn entry(name: &str, extra: &[String]) -> Option<Entry> {
     }
     let found = ENDINGS.iter().find(|(ending, ..)| ends(ending));
     let found = found.or_else(|| WHOLE.iter().find(|(whole, ..)| name.eq_ignore_ascii_case(whole)));
-    found.map(|(_, kind, demand)| Entry { kind, demand: *demand })
+    match found {
+        Some((_, kind, demand)) => Some(Entry { kind, demand: *demand }),
+        None => is_key(name).then_some(Entry { kind: KEY, demand: Demand::Random }),
+    }
+}
+
+/// What keys that are no secrets are keys of, or to.
+const PLAIN_KEYS: [&str; 24] = [
+    "binding",
+    "bucket",
+    "cache",
+    "dedup",
+    "foreign",
+    "group",
+    "hash",
+    "idempotency",
+    "index",
+    "job",
+    "lock",
+    "map",
+    "message",
+    "object",
+    "partition",
+    "primary",
+    "public",
+    "range",
+    "record",
+    "routing",
+    "row",
+    "s3",
+    "sort",
+    "unique",
+];
+
+/// Whether a name is that of a key which may be secret: `jwt_key`, `Ocp-Apim-Subscription-Key`.
+fn is_key(name: &str) -> bool {
+    let Some((before, last)) = name.rsplit_once(['_', '-']) else { return false };
+    let of = before.rsplit(['_', '-']).next().unwrap_or("");
+    last.eq_ignore_ascii_case("key")
+        && !PLAIN_KEYS.iter().any(|plain| of.eq_ignore_ascii_case(plain))
 }
 
 /// Fewest bytes of a value that is called random.
@@ -237,6 +276,26 @@ mod tests {
     use crate::mask::Masker;
 
     #[test]
+    fn keys_that_look_random_are_masked_but_for_those_of_stores() {
+        let masker = Masker::default();
+        let value = "9f86d081884c7d659a2feaa0c55ad015";
+        for (name, masked) in [
+            ("hmac_key", true),
+            ("JWT_KEY", true),
+            ("x-functions-key", true),
+            ("Ocp-Apim-Subscription-Key", true),
+            ("cache_key", false),
+            ("user-public-key", false),
+            ("key", false),
+            ("monkey", false),
+        ] {
+            let line = format!("{name}={value}");
+            assert_eq!(!masker.mask(&line, &mut 0).text.contains(value), masked, "{line}");
+        }
+        assert_eq!(masker.mask("jwt_key=from-the-vault", &mut 0).count, 0);
+    }
+
+    #[test]
     fn what_each_name_holds_is_masked() {
         let masker = Masker::default();
         for (ending, kind, demand) in ENDINGS {
@@ -251,8 +310,8 @@ mod tests {
                 for before in ["", "x ", "?", "&", "ask ", "with \"", "key_", "http://h/p?"] {
                     let line = format!("{before}{name}={value}");
                     let masked = masker.mask(&line, &mut 0).text;
-                    // Two are too short to be looked for but where a query holds them.
-                    let is_sought = !matches!(ending, "sig" | "signature")
+                    // One is too short to be looked for but where a query holds it.
+                    let is_sought = ending != "sig"
                         || name.eq_ignore_ascii_case(ending)
                             && (before.ends_with('?') || before.ends_with('&'));
                     assert_eq!(masked.contains(value), !is_sought, "{line}: {masked}");

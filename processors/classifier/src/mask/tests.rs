@@ -225,3 +225,60 @@ proptest! {
         prop_assert_eq!(mask(&once), once.clone());
     }
 }
+
+#[test]
+fn values_are_found_where_programs_write_them() {
+    for (line, masked) in [
+        (
+            "user[password]=hunter2Xy9&user[name]=bob",
+            "user[password]=<secret:password>&user[name]=bob",
+        ),
+        ("user%5Bpassword%5D=hunter2Xy9", "user%5Bpassword%5D=<secret:password>"),
+        (
+            "Array ( [user] => bob [password] => hunter2Xy9 )",
+            "Array ( [user] => bob [password] => <secret:password> )",
+        ),
+        (
+            "Authorization: Bearer \"a1B2c3D4e5F6g7H8\"",
+            "Authorization: Bearer <secret:authorization>\"",
+        ),
+        (
+            "Authorization: bearer abc%2Ba1B2c3D4e5F6",
+            "Authorization: bearer <secret:authorization>",
+        ),
+        (
+            "Authorization: Token token=\"a1B2c3D4e5F6g7H8\", nonce=\"def\"",
+            "Authorization: Token <secret:authorization>",
+        ),
+        ("PASSWORD=xKd(hunter2Xy9 x", "PASSWORD=<secret:password> x"),
+        ("cookie=session=a1B2; id=7", "cookie=<secret:cookie>"),
+        ("Cookie: a=1; b=2", "Cookie: <secret:cookie>"),
+        ("signature=9f86d081884c7d659a2feaa0c55ad015", "signature=<secret:secret>"),
+    ] {
+        assert_eq!(mask(line), masked, "{line}");
+    }
+}
+
+#[test]
+fn what_is_said_about_secrets_stays() {
+    for line in [
+        "securecookie: the value is not valid",
+        "error parsing cookie: dial tcp 10.0.0.1:6379: connection refused",
+        "authorization: user alice is not allowed to read orders",
+        "authorization=none user=bob status=403",
+        "cookie=0x0, duration=12.3s, table=0",
+        "Access denied for user 'root' (using password: YES)",
+        "pam_unix(passwd:chauthtok): password changed for root",
+        "passwd: Authentication token manipulation error",
+        "failed to hash password: bcrypt: password length exceeds 72 bytes",
+        "ValidationError: password: must contain at least 8 characters",
+        "POST /oauth/token => 401",
+        "POST /v1/password: 500",
+        "hashPassword=120ms",
+        "private_key=/etc/ssl/private/server.key",
+        "token=/var/run/secrets/kubernetes.io/serviceaccount/token",
+        "password=get_password()",
+    ] {
+        assert_eq!(mask(line), line);
+    }
+}

@@ -1,8 +1,8 @@
 //! Where a value without quotes ends, and which values are secrets at all.
 
-use super::names::{AUTHORIZATION, COOKIE};
+use super::names::{AUTHORIZATION, COOKIE, Demand};
 use super::tag;
-use crate::scan::{at, run_end, skip_spaces, slice};
+use crate::scan::{Bytes, at, from, run_end, skip_spaces, slice};
 
 /// A value shorter than this, behind `token: ` in prose, is taken for a word.
 const MIN_PROSE: usize = 6;
@@ -14,7 +14,7 @@ pub(super) fn bare_end(bytes: &[u8], start: usize) -> usize {
     let mut pos = start;
     // ODBC's braces.
     if at(bytes, start) == b'{'
-        && let Some(close) = memchr::memchr(b'}', crate::scan::from(bytes, start))
+        && let Some(close) = memchr::memchr(b'}', from(bytes, start))
     {
         return start + close + 1;
     }
@@ -67,21 +67,28 @@ const ONE_TOKEN: [&str; 12] = [
     "genie-key",
 ];
 
-/// The end of the value of a header without quotes around it.
-pub(super) fn header_end(bytes: &[u8], start: usize, kind: &str) -> usize {
+/// The bytes of a token behind its scheme.
+static TOKEN: Bytes = Bytes::alphanumeric_or(b"._-~+/=:|<>%");
+
+/// The end of the value of a header without quotes around it. `assigned` says that `=` stands before it.
+pub(super) fn header_end(bytes: &[u8], start: usize, kind: &str, assigned: bool) -> usize {
     let word_end = run_end(bytes, start, |byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let word = bytes.get(start..word_end).unwrap_or(&[]);
     let is_scheme = at(bytes, word_end) == b' '
         && ONE_TOKEN.iter().any(|scheme| word.eq_ignore_ascii_case(scheme.as_bytes()));
     if kind == AUTHORIZATION && is_scheme {
         let token = skip_spaces(bytes, word_end);
-        return run_end(bytes, token, |byte| {
-            byte.is_ascii_alphanumeric()
-                || matches!(
-                    byte,
-                    b'.' | b'_' | b'-' | b'~' | b'+' | b'/' | b'=' | b':' | b'|' | b'<' | b'>'
-                )
-        });
+        let end = run_end(bytes, token, |byte| TOKEN.has(byte));
+        // `Bearer "…"`, and `Token token="…"`, which goes on as headers of other schemes do.
+        match at(bytes, end) {
+            b'"' if end == token => {
+                return run_end(bytes, end + 1, |byte| byte != b'"');
+            }
+            b'"' | b'\\' if at(bytes, end - 1) == b'=' => {}
+            _ => return end,
+        }
+    } else if assigned && !(kind == COOKIE && is_cookie(from(bytes, start))) {
+        return bare_end(bytes, start);
     }
     let mut pos = start;
     while pos < bytes.len() {
@@ -109,13 +116,18 @@ fn inner_end(bytes: &[u8], pos: usize, mark: u8) -> Option<usize> {
         return None;
     }
     let text = pos + length;
-    let end = memchr::memmem::find(crate::scan::from(bytes, text), opening)?;
+    let end = memchr::memmem::find(from(bytes, text), opening)?;
     Some(text + end + length)
 }
 
 pub(super) fn is_secret(value: &str, name: &str) -> bool {
     let trimmed = value.trim();
-    const EMPTY: [&str; 17] = [
+    const EMPTY: [&str; 22] = [
+        "yes",
+        "no",
+        "hidden",
+        "[hidden]",
+        "chauthtok",
         "",
         "null",
         "none",
@@ -140,7 +152,11 @@ pub(super) fn is_secret(value: &str, name: &str) -> bool {
         || matches!(trimmed, "%s" | "%v" | "?" | "{0}");
     let shown_in_part = trimmed.starts_with("***");
     // The shell's working directory bears the name of a password.
-    let is_path = matches!(name, "PWD" | "OLDPWD") && trimmed.starts_with('/');
+    let is_word_byte =
+        |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'/' | b'.' | b'-' | b'_');
+    let is_path = trimmed.starts_with('/')
+        && (matches!(name, "PWD" | "OLDPWD")
+            || trimmed.matches('/').count() > 1 && trimmed.bytes().all(is_word_byte));
     !is_path
         && !is_empty
         && !starred
@@ -149,11 +165,50 @@ pub(super) fn is_secret(value: &str, name: &str) -> bool {
         && !tag::is_placeholder(trimmed)
 }
 
-/// Whether what follows `token: ` reads as a word rather than as a secret.
-pub(super) fn is_prose(value: &str, kind: &str) -> bool {
+/// Whether a text is a cookie, as far as its first word tells: a name and a value.
+fn is_cookie(text: &[u8]) -> bool {
+    let end = run_end(text, 0, |byte| !matches!(byte, b' ' | b';' | b','));
+    text.get(1..end).is_some_and(|word| word.contains(&b'='))
+}
+
+/// Words that go on a sentence about passwords.
+const ABOUT_PASSWORDS: [&str; 18] = [
+    "authentication",
+    "can",
+    "cannot",
+    "changed",
+    "does",
+    "expired",
+    "has",
+    "incorrect",
+    "invalid",
+    "is",
+    "may",
+    "missing",
+    "must",
+    "not",
+    "required",
+    "should",
+    "too",
+    "was",
+];
+
+/// Whether what follows `token: ` reads as a word rather than as a secret. `has_scheme` says that a scheme of
+/// authorisation stands before it, or a word in its place.
+pub(super) fn is_prose(value: &str, kind: &str, has_scheme: bool) -> bool {
     let has_digit = value.bytes().any(|byte| byte.is_ascii_digit());
     match kind {
-        "secret:password" | COOKIE => false,
+        "secret:password" => {
+            value.ends_with(':')
+                || ABOUT_PASSWORDS.iter().any(|word| value.eq_ignore_ascii_case(word))
+        }
+        COOKIE => !is_cookie(value.as_bytes()) && !Demand::Random.is_met("", value),
+        AUTHORIZATION if has_scheme => {
+            let words = value.split(' ');
+            let is_word = |word: &str| word.bytes().all(|byte| byte.is_ascii_lowercase());
+            // One word may be a token.
+            words.clone().count() > 2 && words.take(2).all(is_word)
+        }
         AUTHORIZATION => {
             let first = slice(value, 0, value.find(' ').unwrap_or(value.len()));
             !first.bytes().any(|byte| byte.is_ascii_digit())
