@@ -3,7 +3,7 @@
 
 use hephaestus_schemas::Severity;
 
-use crate::scan::{run_end, tail};
+use crate::scan::{at, from, run_end};
 
 /// The severity a word names, in any case.
 pub(crate) fn from_word(word: &[u8]) -> Option<Severity> {
@@ -82,19 +82,19 @@ pub(crate) fn from_open_telemetry(number: i64) -> Option<Severity> {
 
 /// The severity that a message itself opens with, as `error: …`, `Fatal error: …` or `PHP Warning: …`.
 pub(crate) fn hint(message: &str) -> Option<Severity> {
-    let message = message.strip_prefix("PHP ").unwrap_or(message);
-    let bytes = message.as_bytes();
+    let is_php = at(message.as_bytes(), 0) == b'P' && message.starts_with("PHP ");
+    let bytes = from(message.as_bytes(), if is_php { 4 } else { 0 });
     let end = run_end(bytes, 0, |byte| byte.is_ascii_alphabetic());
     let word = bytes.get(..end)?;
-    let ends = |text: &str| text.starts_with(':');
-    if ends(tail(message, end)) {
+    let behind = from(bytes, end);
+    match (word, behind) {
         // .NET's console logger; elsewhere the word is a verb.
-        return if word == b"fail" { Some(Severity::Error) } else { from_word(word) };
-    }
-    let behind = tail(message, end).strip_prefix(" error")?;
-    match word {
-        b"Fatal" | b"fatal" if ends(behind) => Some(Severity::Fatal),
-        b"Parse" | b"Compile" | b"Core" if ends(behind) => Some(Severity::Error),
+        (b"fail", [b':', ..]) => Some(Severity::Error),
+        (_, [b':', ..]) => from_word(word),
+        (b"Fatal" | b"fatal", _) if behind.starts_with(b" error:") => Some(Severity::Fatal),
+        (b"Parse" | b"Compile" | b"Core", _) if behind.starts_with(b" error:") => {
+            Some(Severity::Error)
+        }
         _ => None,
     }
 }

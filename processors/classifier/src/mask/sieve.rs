@@ -156,6 +156,10 @@ impl Start {
     /// Whether a text begins with it.
     pub(super) fn begins(&self, text: &[u8]) -> bool {
         let start = self.text.as_bytes();
+        // Most that begin with the same byte end here.
+        if start.len() > 1 && (at(start, 1) ^ at(text, 1)) & !0x20 != 0 {
+            return false;
+        }
         let begin = text.get(..start.len()).unwrap_or(&[]);
         if self.any_case { begin.eq_ignore_ascii_case(start) } else { begin == start }
     }
