@@ -195,7 +195,14 @@ mod tests {
             assert_eq!(categories.of_line(line, Severity::Info), (NOISE, reason), "{line}");
             assert_ne!(categories.of_line(line, Severity::Error).0, NOISE, "{line}");
         }
-        for line in ["job done", "a -> b", "| <num> | <num> |", "ok"] {
+        for line in [
+            "job done",
+            "a -> b",
+            "| <num> | <num> |",
+            "ok",
+            "Heartbeat to coordinator failed, leaving group",
+            "health check of backend <*> timed out, removing it from the pool",
+        ] {
             assert_ne!(categories.of_line(line, Severity::Info).0, NOISE, "{line}");
         }
     }
