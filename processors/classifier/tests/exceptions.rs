@@ -4,7 +4,7 @@
 mod common;
 
 use common::inspect;
-use hephaestus_schemas::{ClassifiedLog, Exception};
+use hephaestus_schemas::{ClassifiedLog, Exception, Severity};
 
 fn only(text: &str) -> ClassifiedLog {
     let mut events = inspect(text.as_bytes());
@@ -207,4 +207,41 @@ fn codes_and_bars_of_dotnet_are_no_part_of_a_type() {
         "2024-05-01 10:00:00.1234|ERROR|Acme.Shop|it broke|System.InvalidOperationException: bad\n{frames}"
     );
     assert_eq!(chain(&exception(&barred)), ["System.InvalidOperationException: bad [Load@12]"]);
+}
+
+#[test]
+fn an_exception_given_to_ruby_s_logger_is_read() {
+    let log = only(
+        "E, [2024-05-01T10:00:00.123456 #12] ERROR -- worker: undefined method `name' for nil (NoMethodError)\n\
+         /app/lib/worker.rb:12:in `run'\n/app/bin/start:3:in `<main>'",
+    );
+    let expected = ["NoMethodError: undefined method `name' for nil [run@12, <main>@3]"];
+    assert_eq!(chain(log.exception.as_ref().expect("an exception")), expected);
+}
+
+#[test]
+fn a_panic_of_a_handler_of_go_is_an_error() {
+    let log = only(
+        "2024/05/01 10:00:00 http: panic serving 1.2.3.4:5: runtime error: index out of range [3] with length 2\n\
+         goroutine 12 [running]:\n\
+         net/http.(*conn).serve.func1()\n\t/usr/local/go/src/net/http/server.go:1868 +0xb9\n\
+         panic({0x1?, 0x2?})\n\t/usr/local/go/src/runtime/panic.go:914 +0x21f\n\
+         main.handle(...)\n\t/src/app/main.go:22",
+    );
+    let expected = ["runtime error: index out of range [3] with length 2 [main.handle@22]"];
+    assert_eq!(chain(log.exception.as_ref().expect("an exception")), expected);
+    assert_eq!(log.severity, Severity::Fatal);
+}
+
+#[test]
+fn what_laravel_calls_the_previous_exception_is_the_cause() {
+    let log = only(
+        "[2024-05-01 10:00:00] production.ERROR: query failed {\"exception\":\"[object] (App\\\\QueryException(code: 0): query failed at /srv/app/Db.php:12)\n\
+         [stacktrace]\n#0 /srv/app/Shop.php(7): App\\\\Db->query()\n#1 {main}\n\n\
+         [previous exception] [object] (PDOException(code: 42): gone at /srv/vendor/x/Connection.php:400)\n\
+         [stacktrace]\n#0 /srv/app/Db.php(11): PDO->run()\n#1 {main}\n\"}",
+    );
+    let chain = chain(log.exception.as_ref().expect("an exception"));
+    let types: Vec<&str> = chain.iter().filter_map(|link| link.split(": ").next()).collect();
+    assert_eq!(types, ["App\\QueryException", "PDOException"], "{chain:?}");
 }

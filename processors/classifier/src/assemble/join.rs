@@ -252,7 +252,7 @@ fn by_marker(
         b'S' | b'[' if opens_php_stack(text) && may_hold_php(pending) => {
             Some(Decision::Join(Shape::Php, false))
         }
-        b'#' | b'N' if shape == Shape::Php && is_php_part(text) => {
+        b'#' | b'N' | b'[' if shape == Shape::Php && is_php_part(text) => {
             // `Next` begins a further exception, whose message may run over lines.
             Some(Decision::Join(shape, text.starts_with('N')))
         }

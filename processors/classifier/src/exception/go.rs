@@ -90,6 +90,10 @@ fn opening(line: &str) -> Option<(&'static str, &str)> {
     if let Some(rest) = line.strip_prefix("panic: ") {
         return Some(("panic", rest));
     }
+    // `http: panic serving 1.2.3.4:56: message`, as the server of net/http writes it.
+    if let Some(rest) = line.strip_prefix("http: panic serving ") {
+        return rest.split_once(": ").map(|(_, message)| ("panic", message));
+    }
     line.strip_prefix("fatal error: ").map(|rest| ("fatal error", rest))
 }
 

@@ -180,6 +180,23 @@ impl Outwards {
         }
         self.whole = Some(exception);
     }
+
+    /// Takes the next one, which is the cause of the last.
+    fn deepen(&mut self, exception: Exception) {
+        if self.causes >= MAX_CHAIN {
+            return;
+        }
+        self.causes += 1;
+        let Some(whole) = &mut self.whole else {
+            self.whole = Some(exception);
+            return;
+        };
+        let mut last = &mut whole.cause;
+        while let Some(link) = last {
+            last = &mut link.cause;
+        }
+        *last = Some(Box::new(exception));
+    }
 }
 
 /// Cuts the frames of a chain to their bound and tells which belong to the application.

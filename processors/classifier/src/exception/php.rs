@@ -9,6 +9,8 @@ use crate::scan::{run_end, slice, tail};
 const STACK: [&str; 2] = ["Stack trace:", "[stacktrace]"];
 /// Joins an exception to the one before, which caused it.
 const NEXT: &str = "Next ";
+/// Joins an exception to the one before, which it caused: as Monolog writes them, the outermost first.
+const PREVIOUS: &str = "[previous exception] ";
 
 /// Whether a line stands directly before the frames.
 pub(crate) fn opens_stack(line: &str) -> bool {
@@ -28,7 +30,7 @@ pub(crate) fn is_uncaught(line: &str) -> bool {
 
 /// Whether a line is a frame, or names the exception that the one before caused.
 pub(crate) fn is_part(line: &str) -> bool {
-    call(line).is_some() || line.starts_with(NEXT)
+    call(line).is_some() || line.starts_with(NEXT) || line.starts_with(PREVIOUS)
 }
 
 /// Looks for an exception with the line before its frames.
@@ -53,7 +55,12 @@ pub(super) fn find(text: &str) -> Option<Found> {
         start.get_or_insert(head_start + head.start);
         let calls = lines.calls();
         let frames = frames(head.place, calls);
-        chain.wrap(exception(&unescaped(head.type_name), head.message, frames));
+        let exception = exception(&unescaped(head.type_name), head.message, frames);
+        if slice(text, head_start, at).trim_start().starts_with(PREVIOUS) {
+            chain.deepen(exception);
+        } else {
+            chain.wrap(exception);
+        }
         head_start = lines.pos;
     }
     Some(Found { exception: chain.whole?, start: start? })

@@ -98,7 +98,8 @@ fn place(text: &str) -> Option<(Frame, &str)> {
 }
 
 /// `ActiveRecord::RecordNotFound (Couldn't find User):`, or `ZeroDivisionError: divided by 0`, behind a log
-/// message perhaps: where it begins, type and message.
+/// message perhaps, or `divided by 0 (ZeroDivisionError)`, as `Logger` writes an exception: where it begins, type and
+/// message.
 fn logged(line: &str) -> Option<(usize, &str, &str)> {
     for (position, word) in names::words(line) {
         let rest = tail(line, position);
@@ -114,7 +115,10 @@ fn logged(line: &str) -> Option<(usize, &str, &str)> {
             }
         }
     }
-    None
+    let open = line.rfind(" (")?;
+    let name = tail(line, open + 2).trim_end().strip_suffix(')')?;
+    let is_type = is_constant(name) && (name.contains("::") || names::is_exception_name(name));
+    is_type.then(|| (0, name, slice(line, 0, open).trim()))
 }
 
 /// `A::B::CError`.
