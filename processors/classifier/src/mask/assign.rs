@@ -41,6 +41,8 @@ enum Separator {
     Element,
     /// `name="PASSWORD" value="x"`.
     Pair,
+    /// `("x-api-key", "x")`.
+    Tuple,
 }
 
 impl Names {
@@ -98,6 +100,12 @@ impl Names {
         let is_spaced = separator == Separator::Colon && value_at > behind;
         let has_scheme = start > value_at;
         if is_bare && (is_spaced || kind == names::COOKIE) && is_prose(value, kind, has_scheme) {
+            return None;
+        }
+        // The texts of a tuple may be names all.
+        let is_told =
+            Demand::Random.is_met("", value) || names::is_header(kind) && value.contains('=');
+        if separator == Separator::Tuple && !is_told {
             return None;
         }
         let kind = if private_key::is_key(value) { private_key::KIND } else { kind };
@@ -160,10 +168,23 @@ fn separator(bytes: &[u8], name: &Named<'_>) -> Option<(Separator, usize)> {
         [first, ..] if is_flag && place > behind && *first != b'-' => {
             return Some((Separator::Space, place));
         }
+        // SQL's `WITH PASSWORD 'x'`.
+        [b'\'', ..] if place > behind && name.text.eq_ignore_ascii_case("password") => {
+            return Some((Separator::Space, place));
+        }
+        [b',', ..] if name.quote.is_some() && opens_tuple(bytes, name.start) => {
+            return Some((Separator::Tuple, place + 1));
+        }
         _ => return pair(bytes, behind, name).map(|end| (Separator::Pair, end)),
     };
     let separator = if at(rest, 0) == b':' { Separator::Colon } else { Separator::Equals };
     Some((separator, place + length))
+}
+
+/// Whether a name in quotes is the first of a tuple, of texts or of bytes as Python shows them.
+fn opens_tuple(bytes: &[u8], name: usize) -> bool {
+    let before = bytes.get(..name.saturating_sub(1)).unwrap_or(&[]);
+    before.strip_suffix(b"b").unwrap_or(before).ends_with(b"(")
 }
 
 /// Whether a name is that of an element of XML.
@@ -208,7 +229,7 @@ fn opened(bytes: &[u8], value_at: usize) -> usize {
                 .get(value_at..word_end)
                 .unwrap_or(&[])
                 .iter()
-                .all(|byte| b"bBrRuU".contains(byte));
+                .all(|byte| b"bBrRuUN".contains(byte));
             return if is_prefix { word_end } else { value_at };
         }
         _ => return value_at,

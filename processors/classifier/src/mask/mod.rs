@@ -194,7 +194,9 @@ impl Masker {
                 Needle::Terraform => {
                     tokens::around_mark(bytes, (start, end), (14, 60), "secret:terraform-token")
                 }
-                Needle::Email => personal::email(bytes, (start, end), done),
+                Needle::IdentifiedBy => tokens::identified(bytes, end),
+                Needle::Email => tokens::source_password(bytes, start, done)
+                    .or_else(|| personal::email(bytes, (start, end), done)),
                 Needle::Phone => personal::phone(bytes, start),
             });
             if let Some(span) = span {

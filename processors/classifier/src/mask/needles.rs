@@ -17,6 +17,7 @@ pub(super) enum Needle {
     UrlAuthority,
     Webhook,
     Telegram,
+    IdentifiedBy,
     AzureSecret,
     Terraform,
     Email,
@@ -29,8 +30,9 @@ const AT: &str = "@";
 const AUTHORITY: &str = "://";
 
 /// Texts that are found in any case, and what they begin.
-const ANY_CASE: [(&str, Needle); 9] = [
+const ANY_CASE: [(&str, Needle); 10] = [
     ("bearer ", Needle::Bearer),
+    ("identified by ", Needle::IdentifiedBy),
     (private_key::NEEDLES[0], Needle::PrivateKey),
     (private_key::NEEDLES[1], Needle::PrivateKey),
     (AUTHORITY, Needle::UrlAuthority),

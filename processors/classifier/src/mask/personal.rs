@@ -10,6 +10,10 @@ const MAX_LOCAL: usize = 64;
 /// Longest domain (RFC 1035, section 2.3.4).
 const MAX_DOMAIN: usize = 255;
 
+/// Kinds of systemd's units, whose names may hold an `@` (systemd.unit(5)).
+const UNITS: [&[u8]; 8] =
+    [b"service", b"socket", b"timer", b"mount", b"target", b"slice", b"scope", b"path"];
+
 /// An e-mail address around the `@` (or its escape) at `sign`; nothing before `done` is looked at.
 pub(super) fn email(bytes: &[u8], sign: (usize, usize), done: usize) -> Option<Span<'static>> {
     let (sign, domain_at) = sign;
@@ -33,7 +37,7 @@ pub(super) fn email(bytes: &[u8], sign: (usize, usize), done: usize) -> Option<S
     let domain = bytes.get(domain_at..end)?;
     let dot = memchr::memrchr(b'.', domain)?;
     let top = domain.get(dot + 1..)?;
-    let is_top = top.len() >= 2 && top.iter().all(u8::is_ascii_alphabetic);
+    let is_top = top.len() >= 2 && top.iter().all(u8::is_ascii_alphabetic) && !UNITS.contains(&top);
     // F# numbers closures by their line: `handler@12.Invoke(unit)` is a call.
     let is_call = at(bytes, end) == b'(';
     // `git@host:path` is where a repository lies; `image@2x.png` is a file.

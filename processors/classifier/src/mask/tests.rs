@@ -254,6 +254,35 @@ fn values_are_found_where_programs_write_them() {
         ("cookie=session=a1B2; id=7", "cookie=<secret:cookie>"),
         ("Cookie: a=1; b=2", "Cookie: <secret:cookie>"),
         ("signature=9f86d081884c7d659a2feaa0c55ad015", "signature=<secret:secret>"),
+        (
+            "dsn root:hunter2Xy9@tcp(db.example.com:3306)/shop",
+            "dsn root:<secret:password>@tcp(db.example.com:3306)/shop",
+        ),
+        (
+            "jdbc:oracle:thin:scott/hunter2Xy9@db:1521:orcl",
+            "jdbc:oracle:thin:scott/<secret:password>@db:1521:orcl",
+        ),
+        ("sqlplus scott/hunter2Xy9@orcl", "sqlplus scott/<secret:password>@orcl"),
+        (
+            "ALTER USER bob WITH PASSWORD 'hunter2Xy9'",
+            "ALTER USER bob WITH PASSWORD '<secret:password>'",
+        ),
+        (
+            "CREATE USER 'bob'@'%' IDENTIFIED BY 'hunter2Xy9'",
+            "CREATE USER 'bob'@'%' IDENTIFIED BY '<secret:password>'",
+        ),
+        (
+            "CREATE LOGIN bob WITH PASSWORD = N'hunter2Xy9'",
+            "CREATE LOGIN bob WITH PASSWORD = N'<secret:password>'",
+        ),
+        (
+            "[('host', 'x'), ('x-api-key', 'a1B2c3D4e5F6g7H8i9J0k1L2'), (b'cookie', b'session=9f86')]",
+            "[('host', 'x'), ('x-api-key', '<secret:key>'), (b'cookie', b'<secret:cookie>')]",
+        ),
+        (
+            "jwe eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..k1L2m3N4o5P6.q7R8s9T0.u1V2w3X4 x",
+            "jwe <secret:jwt> x",
+        ),
     ] {
         assert_eq!(mask(line), masked, "{line}");
     }
@@ -278,6 +307,12 @@ fn what_is_said_about_secrets_stays() {
         "private_key=/etc/ssl/private/server.key",
         "token=/var/run/secrets/kubernetes.io/serviceaccount/token",
         "password=get_password()",
+        "fields=('password', 'email')",
+        "a list, ('token', 'user') of names",
+        "root:x@tcpdump reads",
+        "systemd[1]: postgresql@14-main.service: Failed",
+        "systemd[1]: user@1000.service: Succeeded.",
+        "the row is identified by 7",
     ] {
         assert_eq!(mask(line), line);
     }

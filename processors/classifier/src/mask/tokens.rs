@@ -2,11 +2,13 @@
 
 use super::Span;
 use super::providers::is_random;
-use super::quote::{behind_torn_escape, word_begins};
-use crate::scan::{at, from, run_end};
+use super::quote::{Quote, behind_torn_escape, word_begins};
+use crate::scan::{at, from, run_end, skip_spaces};
 
 /// Bytes of a URL in which its password is looked for.
 const MAX_AUTHORITY: usize = 512;
+/// Bytes before an `@` in which the name of a data source is looked for.
+const MAX_SOURCE: usize = 192;
 /// Shortest name of a user in a URL that can be a token.
 const MIN_USER_TOKEN: usize = 16;
 
@@ -25,7 +27,9 @@ pub(super) fn jwt(bytes: &[u8], start: usize) -> Result<Span<'static>, usize> {
         return Err(header_end);
     }
     let mut end = run_end(bytes, header_end + 1, is_word);
-    if end - header_end < 5 {
+    // One that is encrypted with a shared key has no second part.
+    let is_direct = end == header_end + 1 && at(bytes, end) == b'.';
+    if end - header_end < 5 && !is_direct {
         return Err(end);
     }
     // A signature; encrypted ones have three parts more (RFC 7516).
@@ -36,6 +40,9 @@ pub(super) fn jwt(bytes: &[u8], start: usize) -> Result<Span<'static>, usize> {
         }
         end = part_end;
     }
+    if end == header_end + 1 {
+        return Err(end);
+    }
     Ok(Span::new(start, end, "secret:jwt"))
 }
 
@@ -44,7 +51,7 @@ pub(super) fn bearer(bytes: &[u8], start: usize, end: usize) -> Option<Span<'sta
     if !word_begins(bytes, start) {
         return None;
     }
-    let start = crate::scan::skip_spaces(bytes, end);
+    let start = skip_spaces(bytes, end);
     let end = run_end(bytes, start, |byte| {
         is_word(byte) || matches!(byte, b'.' | b'~' | b'+' | b'/' | b'=' | b'|' | b':')
     });
@@ -85,6 +92,42 @@ pub(super) fn url_password(bytes: &[u8], start: usize) -> Option<Span<'static>> 
     let sign = password + memchr::memchr(b'@', bounded.get(password..end)?)?;
     let is_port = bounded.get(password..host_end)?.iter().all(u8::is_ascii_digit);
     (!is_port).then_some(Span::new(password, sign, "secret:password"))
+}
+
+/// The password before the `@` at `sign` in the name of a data source without a scheme: `user:password@tcp(host)`, as
+/// Go's driver for MySQL has it, and Oracle's `user/password@host`. It lies behind `done`.
+pub(super) fn source_password(bytes: &[u8], sign: usize, done: usize) -> Option<Span<'static>> {
+    let mut start = sign;
+    let is_part = |byte: u8| {
+        !byte.is_ascii_whitespace()
+            && !matches!(byte, b'"' | b'\'' | b'`' | b'<' | b'>' | b'(' | b',')
+    };
+    while start > done && sign - start < MAX_SOURCE && is_part(at(bytes, start - 1)) {
+        start -= 1;
+    }
+    let text = bytes.get(start..sign)?;
+    let behind = from(bytes, sign + 1);
+    let is_go =
+        [&b"tcp("[..], b"tcp6(", b"unix("].iter().any(|network| behind.starts_with(network));
+    let before = bytes.get(..start)?;
+    let mark = if is_go {
+        memchr::memchr(b':', text)?
+    } else if before.ends_with(b"sqlplus ") {
+        memchr::memchr(b'/', text)?
+    } else {
+        let user = memchr::memmem::find(text, b"oracle:thin:")? + "oracle:thin:".len();
+        user + memchr::memchr(b'/', text.get(user..)?)?
+    };
+    let password = start + mark + 1;
+    (password < sign).then_some(Span::new(password, sign, "secret:password"))
+}
+
+/// The password in quotes behind SQL's `IDENTIFIED BY`, which ends at `end`.
+pub(super) fn identified(bytes: &[u8], end: usize) -> Option<Span<'static>> {
+    let (quote, start) = Quote::at(bytes, skip_spaces(bytes, end))?;
+    let end = quote.end(bytes, start);
+    let is_said = end > start && super::tag::placeholder(bytes, start).is_none();
+    is_said.then_some(Span::new(start, end, "secret:password"))
 }
 
 /// What stands behind the path of a webhook, by which alone whoever knows it may write there.
