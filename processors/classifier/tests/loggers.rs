@@ -275,6 +275,12 @@ fn identities_of_traces_and_requests_are_found() {
 }
 
 #[test]
+fn the_state_of_a_job_is_no_status_of_a_response() {
+    let log = read(r#"{"level":"info","time":"2024-01-01T10:00:00Z","msg":"done","status":"ok"}"#);
+    assert_eq!(log.attributes.get("http_status"), None);
+}
+
+#[test]
 fn a_server_s_record_of_a_request_that_failed_is_an_error() {
     for (line, severity) in [
         (

@@ -145,7 +145,7 @@ impl Fields {
             (Place::Top, "route" | "path" | "url") | (Place::Url, "path") => {
                 self.attribute("http_route", text);
             }
-            (Place::Top | Place::Response, key) if is_status_key(key) => {
+            (Place::Top | Place::Response, key) if is_status_key(key) && is_status(text) => {
                 self.attribute("http_status", text);
             }
             (Place::Top, "method" | "http_method")
@@ -270,6 +270,11 @@ fn place_of(key: &str) -> Place {
         "fields" | "record" | "data" => Place::Other,
         _ => Place::Other,
     }
+}
+
+/// Whether a text is the status of a response: `status` names the states of other things too.
+fn is_status(text: &str) -> bool {
+    text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_status_key(key: &str) -> bool {
