@@ -53,7 +53,7 @@ pub(crate) fn header(line: &str) -> Option<Header<'_>> {
     Some(Header { type_name: name, message })
 }
 
-/// The words of a line, as far as an exception is looked for in it, and where each begins.
+/// The words of a line, parted by blanks or bars, as far as an exception is looked for in it, and where each begins.
 pub(crate) fn words(line: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut next = 0;
     cut(line, 1024).split([' ', '|']).map(move |word| {
