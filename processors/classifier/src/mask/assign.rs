@@ -307,7 +307,12 @@ fn is_measure(value: &str, is_path: bool) -> bool {
     let digits = run_end(bytes, 0, |byte| byte.is_ascii_digit());
     let end = run_end(bytes, digits, |byte| byte.is_ascii_digit() || byte == b'.');
     let is_status = is_path && end == 3 && value.len() == 3;
-    digits > 0 && (is_status || matches!(from(bytes, end), b"ns" | b"us" | b"ms" | b"s"))
+    // A number before one letter may be a password.
+    let is_time = match from(bytes, end) {
+        b"ns" | b"us" | b"ms" => true,
+        unit => unit == b"s" && end > digits,
+    };
+    digits > 0 && (is_status || is_time)
 }
 
 /// Whether a value without quotes, before `next`, is an expression of a program: `get_token()`, `form["password"]`;
